@@ -1,0 +1,3 @@
+// Package dbus is the service's face on the message bus: the interface files,
+// the exported objects, and the typed client that the commands use.
+package dbus

@@ -1,0 +1,84 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNotStored says that the backend holds nothing under that CID or name.
+var ErrNotStored = errors.New("not stored")
+
+// ErrUnsupported says that the type has no such operation.
+var ErrUnsupported = errors.New("not supported by this type of backend")
+
+// Class tells what kind of trouble an error is, and so what to do about it.
+type Class string
+
+// The classes, as ListErrors of the D-Bus interface names them.
+const (
+	ClassAuth          Class = "auth"          // a person must act: credentials, host key
+	ClassQuota         Class = "quota"         // disk full, inodes, limits
+	ClassNetwork       Class = "network"       // unreachable, timed out, hangs
+	ClassServer        Class = "server"        // the other side failed
+	ClassContent       Class = "content"       // this item, not the backend
+	ClassConfiguration Class = "configuration" // a person must act: the configuration
+)
+
+// Error is a classified failure of a backend. Op says what was being done.
+type Error struct {
+	Class Class
+	Op    string
+	Err   error
+	// Hint is the next step for a person.
+	Hint string
+}
+
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s: %v", e.Op, e.Err)
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// ClassOf gives the class of an error, ClassServer when nothing says more.
+func ClassOf(err error) Class {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	var c *CorruptError
+	if errors.As(err, &c) {
+		return ClassContent
+	}
+	return ClassServer
+}
+
+// StopsPass tells whether an error is the backend's, so that going on with other items is useless.
+func StopsPass(err error) bool {
+	switch ClassOf(err) {
+	case ClassContent:
+		return false
+	default:
+		return true
+	}
+}
+
+// CorruptError says that content is there but is not what it should be.
+type CorruptError struct {
+	What string
+	Err  error
+}
+
+func (e *CorruptError) Error() string {
+	if e.Err == nil {
+		return e.What + " is damaged"
+	}
+	return fmt.Sprintf("%s is damaged: %v", e.What, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *CorruptError) Unwrap() error { return e.Err }

@@ -1,0 +1,32 @@
+// Package devdeps keeps modules in go.mod while their users are being written.
+package devdeps
+
+import (
+	_ "github.com/apache/thrift/lib/go/thrift"
+	_ "github.com/coreos/go-systemd/v22/daemon"
+	_ "github.com/coreos/go-systemd/v22/journal"
+	_ "github.com/fsnotify/fsnotify"
+	_ "github.com/godbus/dbus/v5"
+	_ "github.com/ipfs/go-cid"
+	_ "github.com/ipld/go-car/v2"
+	_ "github.com/ipld/go-codec-dagpb"
+	_ "github.com/ipld/go-ipld-prime"
+	_ "github.com/ipld/go-ipld-prime/codec/dagcbor"
+	_ "github.com/ipld/go-ipld-prime/codec/dagjson"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/multiformats/go-multihash"
+	_ "github.com/pierrec/lz4/v4"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/sirupsen/logrus"
+	_ "github.com/spf13/cobra"
+	_ "github.com/spf13/cobra/doc"
+	_ "github.com/xitongsys/parquet-go/reader"
+	_ "github.com/xitongsys/parquet-go/writer"
+	_ "go.uber.org/goleak"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "modernc.org/sqlite"
+	_ "pgregory.net/rapid"
+)

@@ -1,0 +1,154 @@
+package home
+
+import (
+	"fmt"
+	"time"
+)
+
+// Problem is something in the home that could not be read, and stays as it is.
+type Problem struct {
+	// File is relative to the home.
+	File string
+	// Err says what is wrong and, where it is known, at which line or column.
+	Err error
+}
+
+func (p Problem) Error() string { return fmt.Sprintf("%s: %v", p.File, p.Err) }
+
+// Unwrap gives the cause.
+func (p Problem) Unwrap() error { return p.Err }
+
+// Place is one of the places where a dirty mark can stand.
+type Place uint8
+
+// The places of dirty marks (contract: all four count).
+const (
+	// PlaceIndex is backend_index/dirty_metadata/<name>_dirty.json, which upstream's CLI writes.
+	PlaceIndex Place = iota
+	// PlaceBackend is backends/<name>/dirty_metadata, a file or a folder of files, which the specification names.
+	PlaceBackend
+	// PlaceState is backend_state/<name>_dirty.json, which upstream's adapters write; it has no actions.
+	PlaceState
+)
+
+// Dirty is what all marks of one backend say together. It is immutable.
+type Dirty struct {
+	Backend string
+	// IsDirty: an unsynced action somewhere, or a mark that is set without
+	// actions, or a non-empty file that can't be parsed though its settle time is over.
+	IsDirty bool
+	// Unsynced counts the actions that are not synced; a mark set without actions counts one.
+	Unsynced int
+	// CIDs are those of the unsynced actions that ask for content to be stored, each once, oldest first.
+	CIDs []string
+	// Removes are the CIDs of unsynced explicit unpin actions.
+	Removes []string
+	// Whole says that a mark names no CIDs, so that only a whole comparison can satisfy it.
+	Whole bool
+	// Since is when the oldest unsynced action was made; zero when clean.
+	Since time.Time
+	// LastSync is the newest last_sync of the marks; zero when never.
+	LastSync time.Time
+	// Version differs whenever any of the mark files differs (their names and stamps); for telling a new mark from a standing one.
+	Version string
+	// Settling says that a file could not be parsed yet but may be in the middle of being written: look again after the settle time.
+	Settling bool
+	// Problems are the files that could not be parsed.
+	Problems []Problem
+	// Actions counts all actions, synced or not.
+	Actions int
+}
+
+// Cleared says what a sync verified, so that just that is marked synced.
+type Cleared struct {
+	// Seen is the state that the sync started from; actions that came later stay.
+	Seen *Dirty
+	// CIDs are the ones verified on the backend now.
+	CIDs []string
+	// Removed are the ones whose removal was asked for and is done.
+	Removed []string
+	// Whole says that a whole comparison ended well, which also satisfies marks without CIDs.
+	Whole bool
+	// Dismiss gives up every action of Seen by a person's word.
+	Dismiss bool
+}
+
+// Pin is a row of a backend's pin mapping.
+type Pin struct {
+	CID, CARPath, Backend, CreatedAt, Status, Metadata string
+}
+
+// Values of Pin.Status.
+const (
+	PinStored  = "stored"
+	PinPending = "pending"
+	PinFailed  = "failed"
+)
+
+// PinUpdate changes or adds one row of a pin mapping.
+type PinUpdate struct {
+	CID    string
+	Status string
+	// CARPath is written only when the row is new.
+	CARPath string
+	// Meta is merged into the JSON of the row's metadata column; a nil value removes the key.
+	Meta map[string]any
+}
+
+// PinCounts counts the rows of a mapping by status.
+type PinCounts struct {
+	Total    int
+	ByStatus map[string]int
+}
+
+// RegistryRow is a row of backend_index/backend_registry.parquet.
+type RegistryRow struct {
+	Name, Type, Endpoint string
+	// Health is healthy, unhealthy, or unknown (null, or never checked).
+	Health       string
+	LastCheck    time.Time
+	ResponseMS   float64
+	ErrorCount   int64
+	PinCount     int64
+	StorageUsage int64
+	LastSync     time.Time
+	// Status is what upstream's CLI wrote: online, configured, referenced, offline, unreachable.
+	Status string
+	// LastBackup is zero when the registry has none.
+	LastBackup time.Time
+}
+
+// RegistryUpdate changes the columns of one row; nil fields stay as they are.
+type RegistryUpdate struct {
+	Name string
+	// Dirty writes dirty, and with false also last_sync and pinset_hash, as upstream's mark_backend_clean does.
+	Dirty    *bool
+	LastSync time.Time
+	Health   *RegistryHealth
+}
+
+// RegistryHealth is what a health check writes to a row, or adds as a new row.
+type RegistryHealth struct {
+	Status       string
+	Type         string
+	Endpoint     string
+	CheckedAt    time.Time
+	ResponseMS   float64
+	PinCount     int64
+	StorageUsage int64
+}
+
+// Bucket is a distinct bucket of all registries together.
+type Bucket struct {
+	// Key is the bucket's identity: (backend, name) where its bucket_id has a slash, else its name.
+	Key, Name string
+	// Backends holds the names of the backends that the bucket is bound to.
+	Backends []string
+	PinCount int64
+	// LastBackup is zero when it never was, or its text can't be read.
+	LastBackup time.Time
+	// Files counts the files of its VFS index: 0 when it has none, -1 when it can't be read.
+	Files int64
+	// Source is the registry file it was found in first, relative to the home.
+	Source string
+}

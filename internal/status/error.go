@@ -1,0 +1,35 @@
+package status
+
+import "fmt"
+
+// Code is the last part of a D-Bus error name of this service.
+type Code string
+
+// The closed list of codes (contract section 2).
+const (
+	NoSuchBackend      Code = "NoSuchBackend"
+	NoSuchTask         Code = "NoSuchTask"
+	NoSuchWorker       Code = "NoSuchWorker"
+	InvalidArgument    Code = "InvalidArgument"
+	NotReady           Code = "NotReady"
+	Paused             Code = "Paused"
+	NotCancelable      Code = "NotCancelable"
+	RegistryUnreadable Code = "RegistryUnreadable"
+	BackendUnavailable Code = "BackendUnavailable"
+	AccessDenied       Code = "AccessDenied"
+	LimitsExceeded     Code = "LimitsExceeded"
+	Unsupported        Code = "Unsupported"
+)
+
+// Error is an answer that is an error: what is wrong, with the value that was, and what to do.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Errorf makes an Error.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
