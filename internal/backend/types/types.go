@@ -1,0 +1,76 @@
+// Package types is the table of all types of backends: the one place that knows
+// which folder of internal/backend serves which type.
+package types
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/fsys"
+)
+
+// Spec is a backend's configuration as the home has it.
+type Spec struct {
+	Name string
+	// Type is the canonical name of the type, aliases resolved.
+	Type string
+	// RootPath is the absolute folder of a type that lies on a file system.
+	RootPath string
+	// Content is "records" where records of pins are wanted instead of their content; else empty or "content".
+	Content string
+	// String gives the first of the keys that is set, else "".
+	String func(keys ...string) string
+}
+
+// Deps are what adapters get from the service.
+type Deps struct {
+	Clock clock.Clock
+	// Lane is the backend's own; it outlives the adapter.
+	Lane *backend.Lane
+	// Stall is the time without progress after which a transfer is given up; 0 means 5 minutes.
+	Stall time.Duration
+	// ProbeTimeout limits each call of a check; 0 means 30 seconds.
+	ProbeTimeout time.Duration
+	// Scratch is a folder of this machine for temporary files of large verifications; empty: the system's.
+	Scratch string
+	// WrapRoot, if set, stands between an adapter and its folder, for faults in tests.
+	WrapRoot func(fsys.Root) fsys.Root
+}
+
+// opener opens one family's adapter.
+type opener func(ctx context.Context, s Spec, d Deps) (backend.Adapter, error)
+
+// table has one line for each type.
+var table = map[string]opener{}
+
+// Has tells whether a type has an adapter.
+func Has(typ string) bool { _, ok := table[typ]; return ok }
+
+// Names lists the types that have an adapter, sorted.
+func Names() []string {
+	names := make([]string, 0, len(table))
+	for n := range table {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Open opens a backend for one task. A type without an adapter, or settings that
+// make no sense, are a *backend.Error of class configuration.
+func Open(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
+	open, ok := table[s.Type]
+	if !ok {
+		return nil, &backend.Error{
+			Class: backend.ClassConfiguration, Op: fmt.Sprintf("open backend %s", s.Name),
+			Err:  fmt.Errorf("%w: type %q has no adapter yet", errors.ErrUnsupported, s.Type),
+			Hint: fmt.Sprintf("types that can be used: %v", Names()),
+		}
+	}
+	return open(ctx, s, d)
+}
