@@ -2,9 +2,11 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
@@ -28,6 +30,8 @@ type Lane struct {
 	stuck chan struct{}
 	// idle is closed when nothing runs.
 	idle chan struct{}
+	// letGo is what waits for a running call to end; see Release.
+	letGo []func()
 }
 
 // Call is one call that can hang.
@@ -96,10 +100,11 @@ func (l *Lane) Probe(ctx context.Context, what string, deadline time.Duration, f
 // is done or the call is overdue; the slot stays taken until the call returns,
 // whose result is then dropped. While any call is overdue it fails at once.
 func (l *Lane) Call(ctx context.Context, c Call) error {
-	call := &laneCall{Call: c, slot: l.transfers, late: make(chan struct{}), done: make(chan struct{})}
+	slot := l.transfers
 	if c.Probe {
-		call.slot = l.probes
+		slot = l.probes
 	}
+	call := l.newCall(c, slot)
 	if err := l.admit(ctx, call); err != nil {
 		return err
 	}
@@ -148,6 +153,28 @@ func (l *Lane) Wait(ctx context.Context) error {
 	}
 }
 
+// Release lets go of something (closes a file, removes a temporary name): at
+// once and in the lane while nothing runs, else when what runs has returned. It
+// never waits for a call that may hang, and f runs exactly once.
+func (l *Lane) Release(what string, deadline time.Duration, f func()) {
+	for {
+		l.mu.Lock()
+		if len(l.running) > 0 {
+			l.letGo = append(l.letGo, f)
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		var ran atomic.Bool
+		err := l.Do(context.Background(), what, deadline, func() error { ran.Store(true); f(); return nil })
+		var o *OverdueError
+		// Refused, because something else began to hang just now: it will do it when it returns.
+		if !errors.As(err, &o) || ran.Load() {
+			return
+		}
+	}
+}
+
 // admit takes a slot, or fails at once while a call is overdue.
 func (l *Lane) admit(ctx context.Context, call *laneCall) error {
 	for {
@@ -189,37 +216,72 @@ func (l *Lane) start(call *laneCall) bool {
 	if len(l.running) == 0 {
 		l.idle = make(chan struct{})
 	}
+	l.register(call)
+	return true
+}
+
+func (l *Lane) register(call *laneCall) {
 	l.running[call] = struct{}{}
 	call.since = l.clk.Now()
 	if call.Deadline > 0 {
 		call.timer = l.clk.AfterFunc(call.Deadline, func() { l.markOverdue(call) })
 	}
-	return true
+}
+
+func (l *Lane) newCall(c Call, slot chan struct{}) *laneCall {
+	return &laneCall{Call: c, slot: slot, late: make(chan struct{}), done: make(chan struct{})}
 }
 
 // run does the call and lets go of the slot, in an order that leaves nothing
 // behind when Call returns: result, late clean-up, slot, word to the waiter.
 func (l *Lane) run(call *laneCall) {
-	err := protect(call.What, call.Run)
-	if l.settle(call, err) && call.Late != nil {
-		if perr := protect(call.What, func() error { call.Late(err); return nil }); perr != nil {
-			call.err = perr
+	for call != nil {
+		err := protect(call.What, call.Run)
+		if l.settle(call, err) && call.Late != nil {
+			_ = protect(call.What, func() error { call.Late(err); return nil }) // there is nobody to tell
 		}
+		next := l.retire(call)
+		if next == nil {
+			<-call.slot
+		}
+		close(call.done)
+		call = next
 	}
+}
+
+// retire forgets a call that has returned. If something waits to be let go it
+// gives the call that does it, in the same slot; while another call is overdue
+// that is left to it.
+func (l *Lane) retire(call *laneCall) (next *laneCall) {
 	l.mu.Lock()
-	delete(l.running, call)
+	defer l.mu.Unlock()
 	if _, was := l.overdue[call]; was {
 		delete(l.overdue, call)
 		if len(l.overdue) == 0 {
 			l.stuck = make(chan struct{})
 		}
 	}
+	delete(l.running, call)
+	if len(l.letGo) > 0 && len(l.overdue) == 0 {
+		next = l.newCall(Call{What: "close files and remove temporary ones", Deadline: call.Deadline, Run: runAll(l.letGo)}, call.slot)
+		next.abandoned = true
+		l.letGo = nil
+		l.register(next)
+		return next
+	}
 	if len(l.running) == 0 {
 		close(l.idle)
 	}
-	l.mu.Unlock()
-	<-call.slot
-	close(call.done)
+	return nil
+}
+
+func runAll(fs []func()) func() error {
+	return func() error {
+		for _, f := range fs {
+			f()
+		}
+		return nil
+	}
 }
 
 // settle records the result; from here on the call can neither be abandoned nor become overdue.
