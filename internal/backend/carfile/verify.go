@@ -40,6 +40,9 @@ type Summary struct {
 // damaged, cut off or incomplete is a *backend.CorruptError; an error of r is
 // returned as it is.
 func Verify(ctx context.Context, r io.Reader, want cid.Cid, lim Limits) (Summary, error) {
+	if !want.Defined() {
+		return Summary{}, &backend.CorruptError{What: "the CAR", Err: errors.New("no CID was given to prove it against")}
+	}
 	lim = lim.withDefaults()
 	in := newInput(ctx, r, lim.Bytes)
 	s, err := verify(in, want, lim)
@@ -162,34 +165,43 @@ func payload(buf *bufio.Reader) (version int, size int64, err error) {
 
 // walkSections reads a CARv1 payload to its end.
 func walkSections(body *counted, want cid.Cid, lim Limits) (blocks int64, err error) {
-	br, err := car.NewBlockReader(body, car.WithTrustedCAR(true),
-		car.MaxAllowedHeaderSize(maxHeader), car.MaxAllowedSectionSize(uint64(lim.BlockBytes)+maxCID))
+	roots, err := readHeader(body)
 	if err != nil {
 		return 0, fmt.Errorf("header: %w", err)
 	}
-	if br.Version != 1 {
-		return 0, fmt.Errorf("header: version %d", br.Version)
-	}
-	if !hasRoot(br.Roots, want) {
-		return 0, fmt.Errorf("incomplete: it is not among its roots %v", br.Roots[:min(len(br.Roots), 3)])
+	if !hasRoot(roots, want) {
+		return 0, fmt.Errorf("incomplete: it is not among its roots %v", roots[:min(len(roots), 3)])
 	}
 	dag := newDAG(want, lim.Blocks)
-	for whole := body.n; ; blocks++ {
-		b, err := br.Next()
-		if errors.Is(err, io.EOF) && body.n == whole {
+	var section []byte
+	for ; ; blocks++ {
+		begin := body.n
+		section, err = readSection(body, section, lim.BlockBytes+maxCID)
+		if errors.Is(err, io.EOF) {
 			return blocks, dag.complete()
 		}
+		if err == nil {
+			err = checkSection(dag, section, lim.BlockBytes)
+		}
 		if err != nil {
-			return 0, fmt.Errorf("section %d at byte %d: %w", blocks, whole, noEOF(err))
-		}
-		whole = body.n
-		if err := checkHash(b.Cid(), b.RawData()); err != nil {
-			return 0, fmt.Errorf("section %d: %w", blocks, err)
-		}
-		if err := dag.add(b.Cid(), b.RawData()); err != nil {
-			return 0, fmt.Errorf("section %d: %w", blocks, err)
+			return 0, fmt.Errorf("section %d at byte %d: %w", blocks, begin, err)
 		}
 	}
+}
+
+func checkSection(d *dag, section []byte, limit int64) error {
+	n, c, err := cid.CidFromBytes(section)
+	if err != nil {
+		return fmt.Errorf("read CID: %w", err)
+	}
+	data := section[n:]
+	if int64(len(data)) > limit {
+		return fmt.Errorf("block %s has %d bytes, at most %d are read", c, len(data), limit)
+	}
+	if err := checkHash(c, data); err != nil {
+		return err
+	}
+	return d.add(c, data)
 }
 
 func hasRoot(roots []cid.Cid, want cid.Cid) bool {
@@ -199,12 +211,4 @@ func hasRoot(roots []cid.Cid, want cid.Cid) bool {
 		}
 	}
 	return false
-}
-
-// noEOF says what the end of a stream means in the middle of a section.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("cut off: %w", io.ErrUnexpectedEOF)
-	}
-	return err
 }
