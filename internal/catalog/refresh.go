@@ -1,0 +1,193 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+
+	"ipfskit.org/intelligent/internal/home"
+)
+
+// RefreshAll reads everything anew: at start, after an overflow, at the
+// metadata reader's interval. It returns the names of the backends that
+// changed. beat is called for each backend, as a proof of progress. What can't
+// be read keeps its last good data, and the errors are returned together.
+func (c *Catalog) RefreshAll(ctx context.Context, beat func()) ([]string, error) {
+	changed := map[string]bool{}
+	var errs []error
+	for _, f := range []func(context.Context) ([]string, error){c.RefreshConfigs, c.RefreshRegistry, c.RefreshBuckets} {
+		names, err := f(ctx)
+		for _, n := range names {
+			changed[n] = true
+		}
+		errs = append(errs, err)
+		beat()
+	}
+	names, err := c.RefreshMarks(ctx, beat)
+	errs = append(errs, err)
+	for _, n := range names {
+		changed[n] = true
+	}
+	for _, n := range c.Names() {
+		beat()
+		diff, err := c.RefreshPins(ctx, n)
+		errs = append(errs, err)
+		if diff {
+			changed[n] = true
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return slices.Sorted(maps.Keys(changed)), errors.Join(errs...)
+}
+
+// RefreshConfigs reads the configurations.
+func (c *Catalog) RefreshConfigs(ctx context.Context) ([]string, error) {
+	configs, problems, err := c.src.Configs(ctx)
+	if err != nil {
+		return nil, read("the configurations", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.setProblems("configurations", problems)
+	var changed []string
+	for name, cfg := range configs {
+		if old := c.backends[name]; old == nil || old.Config == nil || !reflect.DeepEqual(*old.Config, cfg) {
+			c.update(name, func(b *Backend) { b.Config = &cfg })
+			changed = append(changed, name)
+		}
+	}
+	for name, b := range c.backends {
+		if _, ok := configs[name]; !ok && b.Config != nil {
+			c.update(name, func(b *Backend) { b.Config = nil })
+			changed = append(changed, name)
+		}
+	}
+	return changed, nil
+}
+
+// RefreshRegistry reads backend_registry.parquet.
+func (c *Catalog) RefreshRegistry(ctx context.Context) ([]string, error) {
+	list, err := c.src.ReadRegistry(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.setProblems("registry", []home.Problem{{File: "backend_index/backend_registry.parquet", Err: err}})
+		return nil, read("the backend registry", err)
+	}
+	c.setProblems("registry", nil)
+	rows := make(map[string]home.RegistryRow, len(list))
+	for _, r := range list {
+		rows[r.Name] = r
+	}
+	var changed []string
+	for name, row := range rows {
+		if old := c.backends[name]; old == nil || old.Row == nil || *old.Row != row {
+			c.update(name, func(b *Backend) { b.Row = &row })
+			changed = append(changed, name)
+		}
+	}
+	for name, b := range c.backends {
+		if _, ok := rows[name]; !ok && b.Row != nil {
+			c.update(name, func(b *Backend) { b.Row = nil })
+			changed = append(changed, name)
+		}
+	}
+	return changed, nil
+}
+
+// RefreshBuckets reads the bucket registries and binds their buckets to backends.
+func (c *Catalog) RefreshBuckets(ctx context.Context) ([]string, error) {
+	buckets, problems, err := c.src.ReadBuckets(ctx)
+	if err != nil {
+		return nil, read("the bucket registries", err)
+	}
+	bound := map[string][]string{}
+	for _, b := range buckets {
+		for _, name := range b.Backends {
+			bound[name] = append(bound[name], b.Key)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.setProblems("buckets", problems)
+	c.buckets = buckets
+	var changed []string
+	for name, b := range c.backends {
+		keys := bound[name]
+		slices.Sort(keys)
+		keys = slices.Compact(keys)
+		if !slices.Equal(b.Buckets, keys) {
+			c.update(name, func(b *Backend) { b.Buckets = keys })
+			changed = append(changed, name)
+		}
+	}
+	return changed, nil
+}
+
+// RefreshMarks reads all dirty marks.
+func (c *Catalog) RefreshMarks(ctx context.Context, beat func()) ([]string, error) {
+	names, err := c.src.DirtyNames(ctx)
+	if err != nil {
+		return nil, read("the dirty marks", err)
+	}
+	c.mu.RLock()
+	for name, b := range c.backends {
+		if b.Dirty != nil {
+			names = append(names, name)
+		}
+	}
+	c.mu.RUnlock()
+	slices.Sort(names)
+	var changed []string
+	var errs []error
+	for _, name := range slices.Compact(names) {
+		beat()
+		diff, err := c.RefreshMark(ctx, name)
+		errs = append(errs, err)
+		if diff {
+			changed = append(changed, name)
+		}
+	}
+	return changed, errors.Join(errs...)
+}
+
+// RefreshMark reads the marks of one backend and tells whether they changed.
+func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
+	d, err := c.src.ReadDirty(ctx, name)
+	if err != nil {
+		return false, read("the dirty marks of "+name, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.backends[name]
+	if old == nil && !d.IsDirty && !d.Settling {
+		return false, nil
+	}
+	if old != nil && old.Dirty != nil && old.Dirty.Version == d.Version && old.Dirty.Settling == d.Settling && old.Dirty.IsDirty == d.IsDirty {
+		return false, nil
+	}
+	c.update(name, func(b *Backend) { b.Dirty = d })
+	return true, nil
+}
+
+// RefreshPins counts the mapping of one backend anew and tells whether that changed.
+func (c *Catalog) RefreshPins(ctx context.Context, name string) (bool, error) {
+	n, err := c.src.PinSummary(ctx, name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.setProblems("pins "+name, []home.Problem{{File: "backends/" + name + "/pin_mappings.parquet", Err: err}})
+		return false, read("the pin mapping of "+name, err)
+	}
+	c.setProblems("pins "+name, nil)
+	old := c.backends[name]
+	if old == nil || old.Pins.Total == n.Total && maps.Equal(old.Pins.ByStatus, n.ByStatus) {
+		return false, nil
+	}
+	c.update(name, func(b *Backend) { b.Pins = n })
+	return true, nil
+}

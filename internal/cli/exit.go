@@ -1,0 +1,14 @@
+package cli
+
+// Exit codes (contract section 4).
+const (
+	ExitDone       = 0
+	ExitFailed     = 1
+	ExitUsage      = 2
+	ExitNotRunning = 3
+	ExitUnhealthy  = 4
+	ExitPartly     = 5
+	ExitTimeout    = 6
+	ExitNotFound   = 7
+	ExitConfig     = 78
+)

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// errNoLegacy says that no other ipfs-kit is installed.
+var errNoLegacy = errors.New("no other ipfs-kit in PATH")
+
+// Main is the whole of the ipfs-kit program. Commands of "daemon intelligent"
+// are ours; everything else belongs to the Python program, which replaces this
+// process (same arguments, terminal, signals and exit status).
+func Main(args []string, env Env) int {
+	if len(args) >= 2 && args[0] == "daemon" && args[1] == "intelligent" {
+		return run(args[2:], "ipfs-kit daemon intelligent", env)
+	}
+	path, err := legacy(env)
+	if err == nil {
+		argv := append([]string{path}, args...)
+		err = unix.Exec(path, argv, env.Environ)
+		fmt.Fprintf(env.Stderr, "ipfs-kit: start %s: %v\n", path, err)
+		return 126
+	}
+	if !errors.Is(err, errNoLegacy) {
+		fmt.Fprintf(env.Stderr, "ipfs-kit: %v\n", err)
+		return 127
+	}
+	return withoutLegacy(args, env)
+}
+
+// oldVerbs are the commands of the old daemon that act on this service where the old program is not installed.
+var oldVerbs = map[string][]string{
+	"start":   {"start", "--detach"},
+	"stop":    {"stop"},
+	"status":  {"status"},
+	"restart": {"restart"},
+	"logs":    {"logs"},
+}
+
+// withoutLegacy serves the old daemon's commands, and says what is missing for all others.
+func withoutLegacy(args []string, env Env) int {
+	if len(args) >= 2 && args[0] == "daemon" {
+		if verb, ok := oldVerbs[args[1]]; ok {
+			if flag := oldFlag(args[2:]); flag != "" {
+				fmt.Fprintf(env.Stderr, "ipfs-kit: %s was a flag of the Python daemon, which is not installed; this service has none like it.\n"+
+					"Next: ipfs-kit daemon intelligent %s --help\n", flag, args[1])
+				return ExitUsage
+			}
+			fmt.Fprintf(env.Stderr, "ipfs-kit: the Python program is not installed; this acts on the ipfs-kit-intelligent service, as ipfs-kit daemon intelligent %s does.\n", args[1])
+			return run(append(slices.Clone(verb), args[2:]...), "ipfs-kit daemon intelligent", env)
+		}
+	}
+	what := "this command"
+	if len(args) > 0 {
+		what = fmt.Sprintf("%q", strings.Join(args, " "))
+	}
+	fmt.Fprintf(env.Stderr, "ipfs-kit: %s is a command of the Python program ipfs_kit_py, which is not in PATH.\n"+
+		"Next: install it (pip install ipfs_kit_py), or name it: IPFS_KIT_LEGACY=/path/to/ipfs-kit\n"+
+		"Commands of this program: ipfs-kit daemon intelligent --help\n", what)
+	return 127
+}
+
+// oldFlag finds a flag that only the old daemon had.
+func oldFlag(args []string) string {
+	known := []string{"-d", "--detach", "-v", "--verbose", "-j", "--json", "--json-output", "--detailed", "-h", "--help", "-f"}
+	for _, a := range args {
+		name, _, _ := strings.Cut(a, "=")
+		if strings.HasPrefix(a, "-") && !slices.Contains(known, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// legacy finds the ipfs-kit that is not this one: IPFS_KIT_LEGACY, else the
+// next in PATH that is another file by device and inode.
+func legacy(env Env) (string, error) {
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	if named := env.Getenv("IPFS_KIT_LEGACY"); named != "" {
+		if fi, err := os.Stat(named); err != nil || !executable(fi) || os.SameFile(fi, self) {
+			return "", fmt.Errorf("IPFS_KIT_LEGACY=%s is not another program that can be run; name the Python ipfs-kit, or unset it", named)
+		}
+		return named, nil
+	}
+	for _, dir := range filepath.SplitList(env.Getenv("PATH")) {
+		if dir == "" {
+			dir = "."
+		}
+		path := filepath.Join(dir, "ipfs-kit")
+		if fi, err := os.Stat(path); err == nil && executable(fi) && !os.SameFile(fi, self) {
+			return path, nil
+		}
+	}
+	return "", errNoLegacy
+}
+
+func executable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 }
+
+// Env is what the programs get from the system.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Environ        []string
+}
+
+// Getenv reads one variable; the last one counts, as in a shell.
+func (e Env) Getenv(key string) string {
+	for _, kv := range slices.Backward(e.Environ) {
+		if v, ok := strings.CutPrefix(kv, key+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// SystemEnv is the process's own.
+func SystemEnv() Env {
+	return Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ()}
+}
+
+// MainIntelligent is the whole of the ipfs-kit-intelligent program.
+func MainIntelligent(args []string, env Env) int { return run(args, "ipfs-kit-intelligent", env) }

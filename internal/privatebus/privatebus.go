@@ -1,0 +1,180 @@
+// Package privatebus runs a dbus-daemon of this program's own, for machines
+// and sessions that have no bus: the service owns it, and every client finds it
+// by its socket in the runtime folder.
+package privatebus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"ipfskit.org/intelligent/internal/clock"
+)
+
+// startLimit is how long the daemon may take to listen.
+const startLimit = 5 * time.Second
+
+// socket is the bus's name in the runtime folder.
+const socket = "bus"
+
+// ErrNone says that no private bus answers in the runtime folder.
+var ErrNone = errors.New("no private bus runs")
+
+// Bus is a running private bus.
+type Bus struct {
+	// Address is what D-Bus libraries connect to.
+	Address string
+	cmd     *exec.Cmd
+	exited  chan struct{}
+	stderr  *bytes.Buffer
+}
+
+// Address is where the private bus of a runtime folder is, if one runs.
+func Address(dir string) string {
+	return "unix:path=" + escape(filepath.Join(dir, socket))
+}
+
+// Find gives the address of the private bus in dir, or ErrNone when none answers.
+func Find(dir string) (string, error) {
+	c, err := net.Dial("unix", filepath.Join(dir, socket))
+	if err != nil {
+		return "", fmt.Errorf("%w in %s", ErrNone, dir)
+	}
+	return Address(dir), c.Close()
+}
+
+const config = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>%s</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+  <limit name="max_match_rules_per_connection">50000</limit>
+  <limit name="max_replies_per_connection">50000</limit>
+</busconfig>
+`
+
+// Start runs a dbus-daemon that listens in dir, and returns when it answers. A
+// socket that a killed bus left behind is replaced; a bus that still answers is an error.
+func Start(ctx context.Context, dir string, clk clock.Clock) (*Bus, error) {
+	if _, err := Find(dir); err == nil {
+		return nil, fmt.Errorf("start a private bus: one answers in %s already", dir)
+	}
+	daemon, err := exec.LookPath("dbus-daemon")
+	if err != nil {
+		return nil, fmt.Errorf("start a private bus: %w; install the package dbus (or dbus-daemon), or run in a session that has a bus", err)
+	}
+	path := filepath.Join(dir, socket)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("start a private bus: %w", err)
+	}
+	conf := filepath.Join(dir, "bus.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, config, xmlEscape(Address(dir))), 0o600); err != nil {
+		return nil, fmt.Errorf("start a private bus: %w", err)
+	}
+	return launch(ctx, daemon, conf, dir, clk)
+}
+
+// launch starts the daemon and waits until it says its address.
+func launch(ctx context.Context, daemon, conf, dir string, clk clock.Clock) (*Bus, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start a private bus: %w", err)
+	}
+	b := &Bus{Address: Address(dir), exited: make(chan struct{}), stderr: &bytes.Buffer{}}
+	b.cmd = exec.Command(daemon, "--config-file="+conf, "--nofork", "--nopidfile", "--print-address=3")
+	b.cmd.ExtraFiles = []*os.File{w}
+	b.cmd.Stderr = b.stderr
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the terminal is for the service, which ends the bus last
+	err = b.cmd.Start()
+	w.Close() //nolint:errcheck // the child has it now
+	if err != nil {
+		r.Close() //nolint:errcheck // nothing was read
+		return nil, fmt.Errorf("start %s: %w", daemon, err)
+	}
+	go func() {
+		defer close(b.exited)
+		b.cmd.Wait() //nolint:errcheck // how it ended tells nothing: Close kills it
+	}()
+	if err := b.listening(ctx, r, clk); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// listening returns when the daemon printed its address.
+func (b *Bus) listening(ctx context.Context, r *os.File, clk clock.Clock) error {
+	said := make(chan bool, 1)
+	go func() {
+		n, _ := r.Read(make([]byte, 512)) //nolint:errcheck // an end without a word is the error
+		said <- n > 0
+	}()
+	t := clk.NewTimer(startLimit)
+	defer t.Stop()
+	var err error
+	select {
+	case ok := <-said:
+		r.Close() //nolint:errcheck // only read
+		if !ok {
+			<-b.exited
+			return fmt.Errorf("the private bus ended at once: %s", strings.TrimSpace(b.stderr.String()))
+		}
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-t.C:
+		err = fmt.Errorf("it did not listen within %s", startLimit)
+	}
+	r.Close() //nolint:errcheck // ends the reader
+	<-said
+	return fmt.Errorf("start a private bus: %w", err)
+}
+
+// Exited is closed when the bus has ended, by itself or by Close.
+func (b *Bus) Exited() <-chan struct{} { return b.exited }
+
+// Close ends the bus.
+func (b *Bus) Close() error {
+	select {
+	case <-b.exited:
+		return nil
+	default:
+	}
+	if err := b.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end the private bus: %w", err)
+	}
+	<-b.exited
+	return nil
+}
+
+// escape writes a path as a value of a D-Bus address.
+func escape(path string) string {
+	var sb strings.Builder
+	for _, c := range []byte(path) {
+		if c == '-' || c == '_' || c == '/' || c == '.' || c == '\\' || c == '*' ||
+			c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+			sb.WriteByte(c)
+		} else {
+			fmt.Fprintf(&sb, "%%%02x", c)
+		}
+	}
+	return sb.String()
+}
+
+func xmlEscape(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
+}

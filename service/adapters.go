@@ -1,0 +1,64 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/types"
+	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/home"
+)
+
+// specOf says how a backend is opened: by its configuration, else by its
+// registry row where type and endpoint suffice. The error says what is missing.
+func specOf(b *catalog.Backend) (types.Spec, error) {
+	if c := b.Config; c != nil {
+		if c.Err != nil {
+			return types.Spec{}, misconfigured(b.Name, c.Err, "mend "+c.File)
+		}
+		return types.Spec{Name: b.Name, Type: c.Type, RootPath: c.RootPath(), Content: c.Content, String: c.String}, nil
+	}
+	if b.Row == nil {
+		return types.Spec{}, misconfigured(b.Name, fmt.Errorf("only a dirty mark names it"),
+			fmt.Sprintf("configure it in backends/%s.yaml, or remove its mark", b.Name))
+	}
+	if b.Row.Endpoint == "" {
+		return types.Spec{}, misconfigured(b.Name, fmt.Errorf("it has no configuration, and its registry row has no endpoint"),
+			fmt.Sprintf("configure it in backends/%s.yaml", b.Name))
+	}
+	row := *b.Row
+	spec := types.Spec{Name: b.Name, Type: home.CanonicalType(row.Type)}
+	if path := strings.TrimPrefix(row.Endpoint, "file://"); filepath.IsAbs(path) {
+		spec.RootPath = path
+	}
+	spec.String = func(keys ...string) string {
+		for _, k := range keys {
+			switch k {
+			case "endpoint", "url", "api_url", "path", "base_path":
+				return row.Endpoint
+			}
+		}
+		return ""
+	}
+	return spec, nil
+}
+
+func misconfigured(name string, err error, hint string) error {
+	return &backend.Error{Class: backend.ClassConfiguration, Op: "use backend " + name, Err: err, Hint: hint}
+}
+
+// open opens a backend for one task.
+func (s *Service) open(ctx context.Context, name string) (backend.Adapter, error) {
+	cat, lane, err := s.backendForTask(name)
+	if err != nil {
+		return nil, err
+	}
+	spec, err := specOf(cat)
+	if err != nil {
+		return nil, err
+	}
+	return types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Stall: s.config().StallLimit(), WrapRoot: s.opts.WrapBackendRoot})
+}
