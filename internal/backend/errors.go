@@ -44,8 +44,25 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// SourceError says that content could not be read from where it should come
+// from: it says nothing about the backend that it was meant for.
+type SourceError struct {
+	// From is Source.From.
+	From string
+	Err  error
+}
+
+func (e *SourceError) Error() string { return fmt.Sprintf("read content from %s: %v", e.From, e.Err) }
+
+// Unwrap gives the cause.
+func (e *SourceError) Unwrap() error { return e.Err }
+
 // ClassOf gives the class of an error, ClassServer when nothing says more.
 func ClassOf(err error) Class {
+	var s *SourceError
+	if errors.As(err, &s) {
+		return ClassContent
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Class

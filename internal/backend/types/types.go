@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/filesystem"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
 )
@@ -36,8 +37,6 @@ type Deps struct {
 	Stall time.Duration
 	// ProbeTimeout limits each call of a check; 0 means 30 seconds.
 	ProbeTimeout time.Duration
-	// Scratch is a folder of this machine for temporary files of large verifications; empty: the system's.
-	Scratch string
 	// WrapRoot, if set, stands between an adapter and its folder, for faults in tests.
 	WrapRoot func(fsys.Root) fsys.Root
 }
@@ -46,7 +45,23 @@ type Deps struct {
 type opener func(ctx context.Context, s Spec, d Deps) (backend.Adapter, error)
 
 // table has one line for each type.
-var table = map[string]opener{}
+var table = map[string]opener{
+	"filesystem":    openFilesystem,
+	"local":         openFilesystem,
+	"local_fs":      openFilesystem,
+	"local_storage": openFilesystem,
+	"parquet":       openFilesystem,
+}
+
+func openFilesystem(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
+	a, err := filesystem.Open(ctx,
+		filesystem.Config{Name: s.Name, Path: s.RootPath, Content: s.Content},
+		filesystem.Deps{Clock: d.Clock, Lane: d.Lane, WrapRoot: d.WrapRoot, Stall: d.Stall, ProbeTimeout: d.ProbeTimeout})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
 
 // Has tells whether a type has an adapter.
 func Has(typ string) bool { _, ok := table[typ]; return ok }

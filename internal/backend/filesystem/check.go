@@ -1,0 +1,196 @@
+package filesystem
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/fsys"
+)
+
+// scarce is the share of room or inodes in percent below which a disk counts as nearly full.
+const scarce = 5
+
+// abandonedAfter is how old a temporary file of an unknown run must be to count as left
+// over: a live one is written to at least every Stall.
+const abandonedAfter = time.Hour
+
+// Check reads the folder's room, its names and the sentinel, in the lane's slot
+// for probes. It writes nothing.
+func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
+	op := fmt.Sprintf("check %s", a.cfg.Path)
+	begin := a.deps.Clock.Now()
+	u, err := a.statfs(ctx, true)
+	if err != nil {
+		return backend.Health{}, a.classify(op, err)
+	}
+	var sentinelErr error
+	err = a.probe(ctx, "list "+a.cfg.Path, func() error {
+		if _, err := a.root.ReadDir("."); err != nil {
+			return err
+		}
+		_, sentinelErr = a.readSentinel()
+		return nil
+	})
+	if err != nil {
+		return backend.Health{}, a.classify(op, err)
+	}
+	h := backend.Health{
+		Latency: a.deps.Clock.Now().Sub(begin), Pins: -1,
+		Usage: backend.Usage{UsedBytes: -1, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))},
+	}
+	h.Degraded = strings.Join(degraded(u, sentinelErr), "; ")
+	return h, nil
+}
+
+func degraded(u fsys.Usage, sentinelErr error) []string {
+	var out []string
+	if u.TotalBytes > 0 && u.AvailableBytes < u.TotalBytes/100*scarce {
+		out = append(out, fmt.Sprintf("its disk is nearly full: %d of %d bytes are free", u.AvailableBytes, u.TotalBytes))
+	}
+	// File systems without a fixed number of inodes tell 0.
+	if u.TotalInodes > 0 && u.AvailableInodes < u.TotalInodes/100*scarce {
+		out = append(out, fmt.Sprintf("its disk has nearly no inodes left: %d of %d", u.AvailableInodes, u.TotalInodes))
+	}
+	if sentinelErr != nil && !errors.Is(sentinelErr, fs.ErrNotExist) {
+		out = append(out, sentinelErr.Error())
+	}
+	return out
+}
+
+func (a *Adapter) probe(ctx context.Context, what string, f func() error) error {
+	return a.deps.Lane.Probe(ctx, what, a.deps.ProbeTimeout, f)
+}
+
+func (a *Adapter) statfs(ctx context.Context, probe bool) (fsys.Usage, error) {
+	var u fsys.Usage
+	do := a.do
+	if probe {
+		do = a.probe
+	}
+	err := do(ctx, "statfs "+a.cfg.Path, func() (err error) { u, err = a.root.Usage(); return err })
+	if err != nil {
+		return fsys.Usage{}, err
+	}
+	return u, nil
+}
+
+// Usage adds up what lies in the folders of ours and of upstream's layout, and tells the room left.
+func (a *Adapter) Usage(ctx context.Context) (backend.Usage, error) {
+	u, err := a.statfs(ctx, false)
+	if err != nil {
+		return backend.Usage{}, a.classify("ask for room", err)
+	}
+	var used int64
+	for _, dir := range []string{carsDir, pinsDir, backupsDir, "buckets", "metadata"} {
+		err := a.walkAll(ctx, dir, func(_ string, fi fs.FileInfo) error { used += fi.Size(); return nil })
+		if err != nil {
+			return backend.Usage{}, a.classify("add up what is stored", err)
+		}
+	}
+	return backend.Usage{UsedBytes: used, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))}, nil
+}
+
+// Sentinel reads the backend's identity; ErrNotStored when there is none, a
+// *backend.CorruptError when it can't be read.
+func (a *Adapter) Sentinel(ctx context.Context) (backend.Sentinel, error) {
+	var s backend.Sentinel
+	err := a.do(ctx, "read "+sentinel, func() (err error) { s, err = a.readSentinel(); return err })
+	if err != nil {
+		return backend.Sentinel{}, a.classify("read the backend's identity", notStored(sentinel, err))
+	}
+	return s, nil
+}
+
+const maxSentinel = 64 << 10
+
+// readSentinel is called inside the lane.
+func (a *Adapter) readSentinel() (backend.Sentinel, error) {
+	data, _, err := fsys.ReadFile(a.root, sentinel, maxSentinel)
+	var large *fsys.TooLargeError
+	if err != nil && !errors.As(err, &large) {
+		return backend.Sentinel{}, err
+	}
+	var s backend.Sentinel
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err == nil && s.ID == "" {
+		err = errors.New("it has no id")
+	}
+	if err != nil {
+		return backend.Sentinel{}, &backend.CorruptError{What: "the backend's identity " + sentinel, Err: err}
+	}
+	return s, nil
+}
+
+// WriteSentinel writes the backend's identity.
+func (a *Adapter) WriteSentinel(ctx context.Context, s backend.Sentinel) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the backend's identity: %w", err)
+	}
+	return a.withRoom(a.classify("write the backend's identity", a.writeSmall(ctx, sentinel, append(data, '\n'))))
+}
+
+// Sweep removes temporary files of runs that ended: those of processes of this
+// boot that are gone, and of unknown ones that nobody wrote to for an hour.
+func (a *Adapter) Sweep(ctx context.Context) error {
+	now := a.deps.Clock.Now()
+	sweep := func(name string, fi fs.FileInfo) error {
+		base := path.Base(name)
+		if !isTemp(base) {
+			return nil
+		}
+		l := lifeOf(base)
+		if l == lifeAlive || l == lifeUnknown && now.Sub(fi.ModTime()) < abandonedAfter {
+			return nil
+		}
+		err := a.do(ctx, "remove "+name, func() error { return a.root.Remove(name) })
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	for _, dir := range []string{carsDir, pinsDir, backupsDir} {
+		if err := a.walkAll(ctx, dir, sweep); err != nil {
+			return a.classify("remove what an earlier run left", err)
+		}
+	}
+	return a.classify("remove what an earlier run left", a.sweepRoot(ctx, sweep))
+}
+
+// sweepRoot looks at the root's own files, not below: other people's folders may lie there.
+func (a *Adapter) sweepRoot(ctx context.Context, sweep func(string, fs.FileInfo) error) error {
+	var found []fs.FileInfo
+	err := a.do(ctx, "list "+a.cfg.Path, func() error {
+		entries, err := a.root.ReadDir(".")
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if !isTemp(e.Name()) {
+				continue
+			}
+			if fi, err := a.root.Lstat(e.Name()); err == nil && fi.Mode().IsRegular() {
+				found = append(found, fi)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, fi := range found {
+		if err := sweep(fi.Name(), fi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
