@@ -1,0 +1,151 @@
+// Package health turns the outcomes of work and probes into a state with
+// hysteresis, response statistics, a breaker and the time of the next probe. It
+// does no I/O and holds no lock: its owner does.
+package health
+
+import (
+	"math"
+	"time"
+
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// Rules are the figures of health. All can be configured.
+type Rules struct {
+	// UnhealthyAfter failures in a row make a backend unhealthy; fewer make it degraded.
+	UnhealthyAfter int
+	// HealthyAfter successes in a row make an unhealthy backend healthy again.
+	HealthyAfter int
+	// ProbeMin is the first interval of probes; it doubles with each success up to ProbeMax.
+	ProbeMin, ProbeMax time.Duration
+	// OpenMin and OpenMax bound how long the breaker lets nothing through; it doubles.
+	OpenMin, OpenMax time.Duration
+}
+
+// DefaultRules are the figures of docs/architecture.md.
+func DefaultRules() Rules {
+	return Rules{UnhealthyAfter: 3, HealthyAfter: 2, ProbeMin: 3 * time.Minute, ProbeMax: 4 * time.Hour,
+		OpenMin: 5 * time.Second, OpenMax: 30 * time.Minute}
+}
+
+// Tracker is the health of one backend. The zero value knows nothing.
+type Tracker struct {
+	state     string
+	good, bad uint16 // in a row
+	checked   time.Time
+	next      time.Time // next probe
+	openUntil time.Time
+	interval  time.Duration
+	meanMS    float64
+	samples   uint32
+	errors    uint32
+	degraded  string // why, while it works
+}
+
+// State is one of the health states of package status.
+func (t *Tracker) State() string {
+	if t.state == "" {
+		return status.HealthUnknown
+	}
+	return t.state
+}
+
+// Success notes that work or a probe went well. latency is 0 where it says
+// nothing about the backend's speed. degraded is why it is not well though it works.
+func (t *Tracker) Success(now time.Time, key string, latency time.Duration, degraded string, r Rules) {
+	t.bad, t.openUntil = 0, time.Time{}
+	t.good++
+	t.checked, t.degraded = now, degraded
+	if latency > 0 {
+		t.sample(float64(latency) / float64(time.Millisecond))
+	}
+	switch {
+	case t.state == status.HealthUnhealthy && int(t.good) < r.HealthyAfter:
+		t.interval = r.ProbeMin // prove it once more, soon
+	case degraded != "":
+		t.state, t.interval = status.HealthDegraded, r.ProbeMin
+	default:
+		t.state = status.HealthHealthy
+		t.interval = min(max(2*t.interval, r.ProbeMin), r.ProbeMax)
+	}
+	t.next = now.Add(plan.Jitter(key, uint64(t.samples), t.interval))
+}
+
+// Failure notes that work or a probe failed. atOnce is for failures that only a
+// person can mend, which need no second proof.
+func (t *Tracker) Failure(now time.Time, key string, atOnce bool, r Rules) {
+	t.good = 0
+	t.bad = min(t.bad+1, math.MaxUint16-1)
+	t.errors++
+	t.checked = now
+	switch {
+	case atOnce || int(t.bad) >= r.UnhealthyAfter:
+		t.state = status.HealthUnhealthy
+	case t.state != status.HealthUnhealthy:
+		t.state = status.HealthDegraded
+	}
+	t.interval = r.ProbeMin
+	open := r.OpenMax
+	if t.bad < 24 {
+		open = min(r.OpenMin<<(t.bad-1), r.OpenMax)
+	}
+	open = plan.Jitter(key, uint64(t.errors), open)
+	t.openUntil = now.Add(open)
+	t.next = t.openUntil
+}
+
+// Reset forgets the breaker and the waits: the configuration changed, or the network came back.
+func (t *Tracker) Reset() {
+	t.openUntil, t.next, t.bad = time.Time{}, time.Time{}, 0
+}
+
+// sample keeps a mean that follows: the last sixteen or so count.
+func (t *Tracker) sample(ms float64) {
+	t.samples++
+	n := min(float64(t.samples), 16)
+	t.meanMS += (ms - t.meanMS) / n
+}
+
+// View is what the planner needs.
+func (t *Tracker) View() plan.Health {
+	return plan.Health{State: t.State(), LastCheck: t.checked, NextProbe: t.next, OpenUntil: t.openUntil}
+}
+
+// MeanMS is the mean of the last response times in milliseconds, 0 with none.
+func (t *Tracker) MeanMS() float64 { return t.meanMS }
+
+// Errors counts all failures.
+func (t *Tracker) Errors() uint64 { return uint64(t.errors) }
+
+// Degraded is why it is not well though it works, empty otherwise.
+func (t *Tracker) Degraded() string { return t.degraded }
+
+// Checked is when it proved or failed last.
+func (t *Tracker) Checked() time.Time { return t.checked }
+
+// Snapshot is what survives a restart.
+type Snapshot struct {
+	State    string        `json:"state"`
+	Checked  time.Time     `json:"checked"`
+	Next     time.Time     `json:"next"`
+	Open     time.Time     `json:"open"`
+	Interval time.Duration `json:"interval"`
+	MeanMS   float64       `json:"mean_ms"`
+	Samples  uint32        `json:"samples"`
+	Errors   uint32        `json:"errors"`
+	Bad      uint16        `json:"bad"`
+	Degraded string        `json:"degraded,omitempty"`
+}
+
+// Save gives what survives a restart.
+func (t *Tracker) Save() Snapshot {
+	return Snapshot{State: t.state, Checked: t.checked, Next: t.next, Open: t.openUntil, Interval: t.interval,
+		MeanMS: t.meanMS, Samples: t.samples, Errors: t.errors, Bad: t.bad, Degraded: t.degraded}
+}
+
+// Load is the reverse of Save.
+func Load(s Snapshot) Tracker {
+	return Tracker{state: s.State, checked: s.Checked, next: s.Next, openUntil: s.Open, interval: s.Interval,
+		meanMS: s.MeanMS, samples: s.Samples, errors: s.Errors, bad: s.Bad, degraded: s.Degraded}
+}

@@ -1,0 +1,137 @@
+// Package plan decides what is due for one backend. Decide is a pure function of
+// a view and the time: no I/O, no clock, no locks, so that explain can print
+// the same reasons, and tests can ask it anything.
+package plan
+
+import "time"
+
+// View is all that the decision about one backend is made from.
+type View struct {
+	Name string
+	// Counted is false for what is disabled or named by nothing.
+	Counted bool
+	// Started is when this service first knew the backend; schedules without a past begin there.
+	Started time.Time
+	// Paused until a time; a zero time: until a person resumes it.
+	Paused      bool
+	PausedUntil time.Time
+	// Misconfigured is why it can't be used, empty otherwise.
+	Misconfigured string
+	Dirty         Dirty
+	// Pending and Failed count rows of the mapping.
+	Pending, Failed int
+	// Bound says that a bucket names it.
+	Bound  bool
+	Health Health
+	// Tries by kind of task.
+	Tries   map[string]Attempt
+	Blocked Blocked
+	// Requests of people that wait, oldest first.
+	Requests []Request
+	// Running kinds of tasks.
+	Running map[string]bool
+	// LastReconcile and LastVerify are zero when never.
+	LastReconcile, LastVerify time.Time
+	// SentinelDiffers says that the root is not the one that was synced to.
+	SentinelDiffers bool
+	// Backups by kind; only for backends that are targets.
+	Backups map[string]Backup
+}
+
+// Dirty is the mark.
+type Dirty struct {
+	Standing bool
+	// Fresh says that it came while this service ran, and was not there at its start.
+	Fresh    bool
+	Unsynced int
+	Since    time.Time
+	// Version differs whenever the mark's files differ.
+	Version string
+	// Whole says that it names no CIDs.
+	Whole bool
+}
+
+// Health is what the tracker says.
+type Health struct {
+	State     string
+	LastCheck time.Time
+	// NextProbe is when a probe is due; zero: now.
+	NextProbe time.Time
+	// OpenUntil is until when the breaker lets nothing through; zero: it is closed.
+	OpenUntil time.Time
+}
+
+// Attempt is how often a kind of task failed in a row.
+type Attempt struct {
+	// N counts failures in a row; crashes are none.
+	N int `json:"n"`
+	// Last and Next are the last and the next try.
+	Last time.Time `json:"last"`
+	Next time.Time `json:"next"`
+	// Mark is the version of the mark that was tried; another one resets the wait.
+	Mark string `json:"mark,omitempty"`
+	// Error is the last one, for people.
+	Error string `json:"error,omitempty"`
+}
+
+// Blocked is a dirty backend that waits for something nobody here has.
+type Blocked struct {
+	// Reason for people; empty: not blocked.
+	Reason string `json:"reason"`
+	// Since it is blocked, and Until when it is tried again by itself.
+	Since time.Time `json:"since"`
+	Until time.Time `json:"until"`
+	// Mark is the version of the mark that was tried.
+	Mark string `json:"mark"`
+}
+
+// Request is what a person or program asked for.
+type Request struct {
+	Kind      string
+	Reconcile bool
+}
+
+// Backup is the state of one kind of backup on a target.
+type Backup struct {
+	// Changed says that the content differs from the last manifest.
+	Changed bool
+	// Last backup; zero: never, then First is when the first one is due.
+	Last, First time.Time
+}
+
+// Mode of a pin_sync.
+type Mode string
+
+// Modes: the delta is the usual one, reconcile compares whole listings.
+const (
+	Delta     Mode = "delta"
+	Reconcile Mode = "reconcile"
+)
+
+// Want is a task that is due now.
+type Want struct {
+	Kind     string
+	Priority uint8
+	Mode     Mode
+	// Reason in words.
+	Reason string
+	Asked  bool
+}
+
+// Wait is a task that is due later: in retry, or blocked.
+type Wait struct {
+	Blocked bool
+	Until   time.Time
+	Reason  string
+}
+
+// Decision is the plan of one backend.
+type Decision struct {
+	Wants []Want
+	// Waiting by kind: what would be wanted, but not yet.
+	Waiting map[string]Wait
+	// NextWake is when time alone changes the decision; zero: never.
+	NextWake time.Time
+	// Why has a line for each rule that was looked at.
+	Why []string
+}
