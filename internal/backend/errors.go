@@ -57,21 +57,33 @@ func (e *SourceError) Error() string { return fmt.Sprintf("read content from %s:
 // Unwrap gives the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
 
-// ClassOf gives the class of an error, ClassServer when nothing says more.
+// ClassOf gives the class of an error, ClassServer when nothing says more. Of
+// several that are wrapped in each other the outermost counts.
 func ClassOf(err error) Class {
-	var s *SourceError
-	if errors.As(err, &s) {
-		return ClassContent
-	}
-	var e *Error
-	if errors.As(err, &e) {
-		return e.Class
-	}
-	var c *CorruptError
-	if errors.As(err, &c) {
-		return ClassContent
+	if c := classIn(err); c != "" {
+		return c
 	}
 	return ClassServer
+}
+
+func classIn(err error) Class {
+	for err != nil {
+		switch e := err.(type) { //nolint:errorlint // the chain is walked here
+		case *Error:
+			return e.Class
+		case *CorruptError, *SourceError:
+			return ClassContent
+		case interface{ Unwrap() []error }:
+			for _, sub := range e.Unwrap() {
+				if c := classIn(sub); c != "" {
+					return c
+				}
+			}
+			return ""
+		}
+		err = errors.Unwrap(err)
+	}
+	return ""
 }
 
 // StopsPass tells whether an error is the backend's, so that going on with other items is useless.

@@ -125,6 +125,25 @@ func (l *Lane) Call(ctx context.Context, c Call) error {
 	return call.err
 }
 
+// Acquire waits for a slot and gives it to the caller until release is called,
+// which may be repeated. It is for work that ends with its context, such as a
+// request over HTTP, and so never hangs; it too fails while a call is overdue.
+func (l *Lane) Acquire(ctx context.Context, what string, probe bool) (release func(), err error) {
+	slot := l.transfers
+	if probe {
+		slot = l.probes
+	}
+	call := l.newCall(Call{What: what}, slot)
+	if err := l.admit(ctx, call); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() {
+		if next := l.leave(call); next != nil {
+			l.run(next)
+		}
+	}), nil
+}
+
 // Overdue tells what hangs for the longest, and since when.
 func (l *Lane) Overdue() (what string, since time.Time, ok bool) {
 	l.mu.Lock()
@@ -240,13 +259,17 @@ func (l *Lane) run(call *laneCall) {
 		if l.settle(call, err) && call.Late != nil {
 			_ = protect(call.What, func() error { call.Late(err); return nil }) // there is nobody to tell
 		}
-		next := l.retire(call)
-		if next == nil {
-			<-call.slot
-		}
-		close(call.done)
-		call = next
+		call = l.leave(call)
 	}
+}
+
+// leave frees a call's slot, or gives the next call that has it.
+func (l *Lane) leave(call *laneCall) (next *laneCall) {
+	if next = l.retire(call); next == nil {
+		<-call.slot
+	}
+	close(call.done)
+	return next
 }
 
 // retire forgets a call that has returned. If something waits to be let go it

@@ -329,3 +329,37 @@ func TestEveryResultGoesToExactlyOnePlace(t *testing.T) {
 		}
 	})
 }
+
+func TestAcquiredSlotIsTakenUntilReleased(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := backend.NewLane(1, clock.System)
+		release, err := l.Acquire(t.Context(), "GET", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := l.Acquire(ctx, "GET", false); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		probe, err := l.Acquire(t.Context(), "check", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		let := false
+		l.Release("close", 0, func() { let = true })
+		probe()
+		release()
+		release()
+		if err := l.Wait(t.Context()); err != nil || !let {
+			t.Errorf("%v, let go: %v", err, let)
+		}
+		h := newHang()
+		_ = l.Do(t.Context(), "read", time.Second, h.run)
+		var o *backend.OverdueError
+		if _, err := l.Acquire(t.Context(), "GET", false); !errors.As(err, &o) {
+			t.Errorf("got %v", err)
+		}
+		close(h.release)
+	})
+}

@@ -31,6 +31,8 @@ type Summary struct {
 	Blocks int64
 	// Bytes is the length of the whole file.
 	Bytes int64
+	// Data is the length of all blocks without their CIDs, repeated ones included.
+	Data int64
 	// SHA256 of the whole file in hex.
 	SHA256 string
 }
@@ -124,7 +126,7 @@ func verify(in io.Reader, want cid.Cid, lim Limits) (Summary, error) {
 	if version == 2 {
 		body.Reader = bufio.NewReaderSize(io.LimitReader(buf, size), 256<<10)
 	}
-	blocks, err := walkSections(body, want, lim)
+	s, err := walkSections(body, want, lim)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -137,7 +139,8 @@ func verify(in io.Reader, want cid.Cid, lim Limits) (Summary, error) {
 			return Summary{}, fmt.Errorf("read what follows the payload: %w", err)
 		}
 	}
-	return Summary{Version: version, Blocks: blocks}, nil
+	s.Version = version
+	return s, nil
 }
 
 // payload skips to the beginning of the CARv1 payload and tells the format's
@@ -163,45 +166,49 @@ func payload(buf *bufio.Reader) (version int, size int64, err error) {
 	return 2, int64(h.DataSize), nil
 }
 
-// walkSections reads a CARv1 payload to its end.
-func walkSections(body *counted, want cid.Cid, lim Limits) (blocks int64, err error) {
+// walkSections reads a CARv1 payload to its end, and counts what is in it.
+func walkSections(body *counted, want cid.Cid, lim Limits) (Summary, error) {
 	roots, err := readHeader(body)
 	if err != nil {
-		return 0, fmt.Errorf("header: %w", err)
+		return Summary{}, fmt.Errorf("header: %w", err)
 	}
 	if !hasRoot(roots, want) {
-		return 0, fmt.Errorf("incomplete: it is not among its roots %v", roots[:min(len(roots), 3)])
+		return Summary{}, fmt.Errorf("incomplete: it is not among its roots %v", roots[:min(len(roots), 3)])
 	}
 	dag := newDAG(want, lim.Blocks)
+	var sum Summary
 	var section []byte
-	for ; ; blocks++ {
+	for ; ; sum.Blocks++ {
 		begin := body.n
 		section, err = readSection(body, section, lim.BlockBytes+maxCID)
 		if errors.Is(err, io.EOF) {
-			return blocks, dag.complete()
+			return sum, dag.complete()
 		}
+		var n int
 		if err == nil {
-			err = checkSection(dag, section, lim.BlockBytes)
+			n, err = checkSection(dag, section, lim.BlockBytes)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("section %d at byte %d: %w", blocks, begin, err)
+			return Summary{}, fmt.Errorf("section %d at byte %d: %w", sum.Blocks, begin, err)
 		}
+		sum.Data += int64(n)
 	}
 }
 
-func checkSection(d *dag, section []byte, limit int64) error {
+// checkSection proves a block and gives its length.
+func checkSection(d *dag, section []byte, limit int64) (int, error) {
 	n, c, err := cid.CidFromBytes(section)
 	if err != nil {
-		return fmt.Errorf("read CID: %w", err)
+		return 0, fmt.Errorf("read CID: %w", err)
 	}
 	data := section[n:]
 	if int64(len(data)) > limit {
-		return fmt.Errorf("block %s has %d bytes, at most %d are read", c, len(data), limit)
+		return 0, fmt.Errorf("block %s has %d bytes, at most %d are read", c, len(data), limit)
 	}
 	if err := checkHash(c, data); err != nil {
-		return err
+		return 0, err
 	}
-	return d.add(c, data)
+	return len(data), d.add(c, data)
 }
 
 func hasRoot(roots []cid.Cid, want cid.Cid) bool {

@@ -38,7 +38,11 @@ func TestWholeCARsAreProven(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%d blocks, %s: %v", n, name, err)
 			}
-			want := carfile.Summary{Root: root, Version: 1, Blocks: int64(n), Bytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:])}
+			var length int64
+			for _, b := range cartest.File(t, uint64(n), n) {
+				length += int64(len(b.Data))
+			}
+			want := carfile.Summary{Data: length, Root: root, Version: 1, Blocks: int64(n), Bytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:])}
 			if got != want {
 				t.Errorf("%d blocks, %s: got %+v, want %+v", n, name, got, want)
 			}

@@ -35,6 +35,8 @@ type Traits struct {
 	OtherCAR bool
 	// OwnIdentity says that the backend has an identity of its own, so that none can be written.
 	OwnIdentity bool
+	// NoMend says that a put can't replace content that is damaged there; it must say so.
+	NoMend bool
 	// NoObjects says that Objects is nil.
 	NoObjects bool
 }

@@ -210,14 +210,29 @@ func (s *suite) damage() {
 	if s.b.Damage == nil {
 		s.Skip("this type's content can't be damaged from outside")
 	}
+	damage := s.b.Damage
 	c, data := s.put(1, 50)
-	s.b.Damage(s.T, c)
-	_, err := s.a.Verify(s.Context(), c)
+	verify := s.a.Verify
+	if deep, ok := s.a.(backend.DeepVerifier); ok {
+		verify = deep.DeepVerify
+	}
+	if _, err := verify(s.Context(), c); err != nil {
+		s.Errorf("verify what is whole: %v", err)
+	}
+	damage(s.T, c)
+	_, err := verify(s.Context(), c)
 	var corrupt *backend.CorruptError
 	if !errors.As(err, &corrupt) && !errors.Is(err, backend.ErrNotStored) || backend.ClassOf(err) != backend.ClassContent && !errors.Is(err, backend.ErrNotStored) {
 		s.Errorf("verify: %v", err)
 	}
-	if _, err := s.a.Put(s.Context(), c, source(data), nil); err != nil {
+	_, err = s.a.Put(s.Context(), c, source(data), nil)
+	if s.traits.NoMend {
+		if err == nil {
+			s.Error("put says that it is stored, and it is damaged")
+		}
+		return
+	}
+	if err != nil {
 		s.Errorf("put mends it: %v", err)
 	}
 	s.wantStored(s.a, c, data)

@@ -11,6 +11,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/backend/filesystem"
+	"ipfskit.org/intelligent/internal/backend/ipfs"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
 )
@@ -51,6 +52,20 @@ var table = map[string]opener{
 	"local_fs":      openFilesystem,
 	"local_storage": openFilesystem,
 	"parquet":       openFilesystem,
+	"ipfs":          openIPFS,
+}
+
+func openIPFS(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
+	a, err := ipfs.Open(ctx,
+		ipfs.Config{
+			Name: s.Name, API: s.String("api_url", "endpoint", "api_endpoint"), Token: s.String("token", "auth_token"),
+			Username: s.String("username"), Password: s.String("password"), CAFile: s.String("ca_file"),
+		},
+		ipfs.Deps{Clock: d.Clock, Lane: d.Lane, Stall: d.Stall, ProbeTimeout: d.ProbeTimeout})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 func openFilesystem(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {

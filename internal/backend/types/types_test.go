@@ -1,0 +1,85 @@
+package types_test
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/types"
+	"ipfskit.org/intelligent/internal/clock"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func spec(typ, path string, settings map[string]string) types.Spec {
+	return types.Spec{Name: "b1", Type: typ, RootPath: path, String: func(keys ...string) string {
+		for _, k := range keys {
+			if v := settings[k]; v != "" {
+				return v
+			}
+		}
+		return ""
+	}}
+}
+
+func deps() types.Deps {
+	return types.Deps{Clock: clock.System, Lane: backend.NewLane(1, clock.System)}
+}
+
+func TestEveryNamedTypeOpens(t *testing.T) {
+	if len(types.Names()) == 0 || !slices.IsSorted(types.Names()) {
+		t.Fatalf("names: %v", types.Names())
+	}
+	for _, typ := range types.Names() {
+		if !types.Has(typ) {
+			t.Errorf("%s is named and not there", typ)
+		}
+		a, err := types.Open(t.Context(), spec(typ, t.TempDir(), nil), deps())
+		if err != nil {
+			t.Errorf("%s: %v", typ, err)
+			continue
+		}
+		if err := a.Close(); err != nil {
+			t.Errorf("%s: close: %v", typ, err)
+		}
+	}
+}
+
+func TestTypeWithoutAdapterIsAMatterOfConfiguration(t *testing.T) {
+	a, err := types.Open(t.Context(), spec("lotus", "", nil), deps())
+	if a != nil || backend.ClassOf(err) != backend.ClassConfiguration || !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatalf("got %v, %v", a, err)
+	}
+	for _, part := range []string{"b1", `"lotus"`, "no adapter yet", "filesystem"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in %q", part, err)
+		}
+	}
+	if types.Has("lotus") {
+		t.Error("has lotus")
+	}
+}
+
+func TestRefusedSettingsGiveNoAdapter(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "gone")
+	for name, s := range map[string]types.Spec{
+		"folder that is not there": spec("filesystem", gone, nil),
+		"no folder":                spec("filesystem", "", nil),
+		"address":                  spec("ipfs", "", map[string]string{"endpoint": "ftp://x"}),
+		"two authorizations":       spec("ipfs", "", map[string]string{"token": "t", "username": "u"}),
+	} {
+		a, err := types.Open(t.Context(), s, deps())
+		if a != nil || backend.ClassOf(err) != backend.ClassConfiguration {
+			t.Errorf("%s: got %v, %v", name, a, err)
+		}
+	}
+	if _, err := types.Open(t.Context(), spec("local", gone, nil), deps()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
