@@ -1,0 +1,196 @@
+package statedb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+const (
+	// gather is how long writes wait for company.
+	gather = 200 * time.Millisecond
+	// again is when a batch that could not be written is tried again.
+	again = 30 * time.Second
+	// maxWaiting bounds what waits in memory while nothing can be written.
+	maxWaiting = 10_000
+	// keepTasks bounds the finished tasks that are kept.
+	keepTasks = 20_000
+)
+
+type errorKey struct{ backend, class, message string }
+
+func (db *DB) clear() {
+	db.backends, db.tasks = map[string][]byte{}, nil
+	db.errors, db.counters = map[errorKey]status.ErrorEntry{}, map[string]uint64{}
+}
+
+// SaveBackend keeps the document of a backend; nil forgets it. It is written soon.
+func (db *DB) SaveBackend(name string, doc any) error {
+	var body []byte
+	if doc != nil {
+		var err error
+		if body, err = json.Marshal(doc); err != nil {
+			return fmt.Errorf("save backend %s: %w", name, err)
+		}
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.backends[name] = body
+	db.poke()
+	return nil
+}
+
+// SaveTask keeps a finished task. It is written soon.
+func (db *DB) SaveTask(t status.Task) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if len(db.tasks) < maxWaiting {
+		db.tasks = append(db.tasks, t)
+	}
+	db.poke()
+}
+
+// SaveError keeps one kind of trouble with its counts. It is written soon.
+func (db *DB) SaveError(e status.ErrorEntry) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if len(db.errors) < maxWaiting {
+		db.errors[errorKey{e.Backend, e.Class, e.Message}] = e
+	}
+	db.poke()
+}
+
+// SaveCounter keeps a number. It is written soon.
+func (db *DB) SaveCounter(name string, n uint64) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.counters[name] = n
+	db.poke()
+}
+
+func (db *DB) poke() {
+	select {
+	case db.kick <- struct{}{}:
+	default: // the writer is awake
+	}
+}
+
+// run writes batches until Close.
+func (db *DB) run() {
+	defer close(db.done)
+	t := db.clk.NewTimer(time.Hour)
+	t.Stop()
+	defer t.Stop()
+	waiting := false
+	for {
+		select {
+		case <-db.stop:
+			db.write()
+			return
+		case <-db.kick:
+			if !waiting {
+				t.Reset(gather)
+				waiting = true
+			}
+		case <-t.C:
+			waiting = false
+			if !db.write() {
+				t.Reset(again)
+				waiting = true
+			}
+		}
+	}
+}
+
+// Flush writes what waits now.
+func (db *DB) Flush() { db.write() }
+
+// write puts all that waits into one transaction; what fails waits again.
+func (db *DB) write() bool {
+	db.mu.Lock()
+	backends, tasks, errs, counters := db.backends, db.tasks, db.errors, db.counters
+	db.clear()
+	db.mu.Unlock()
+	if len(backends)+len(tasks)+len(errs)+len(counters) == 0 {
+		return true
+	}
+	ctx := context.Background()
+	err := db.tx(ctx, func(tx *sql.Tx) error { return writeBatch(ctx, tx, backends, tasks, errs, counters) })
+	if err == nil {
+		return true
+	}
+	if db.onError != nil {
+		db.onError(fmt.Errorf("write the state database: %w", err))
+	}
+	db.putBack(backends, tasks, errs, counters)
+	return false
+}
+
+// putBack keeps what could not be written, unless something newer came.
+func (db *DB) putBack(backends map[string][]byte, tasks []status.Task, errs map[errorKey]status.ErrorEntry, counters map[string]uint64) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for k, v := range backends {
+		if _, newer := db.backends[k]; !newer {
+			db.backends[k] = v
+		}
+	}
+	for k, v := range errs {
+		if _, newer := db.errors[k]; !newer {
+			db.errors[k] = v
+		}
+	}
+	for k, v := range counters {
+		if _, newer := db.counters[k]; !newer {
+			db.counters[k] = v
+		}
+	}
+	if room := maxWaiting - len(db.tasks); room > 0 {
+		db.tasks = append(tasks[max(0, len(tasks)-room):len(tasks):len(tasks)], db.tasks...)
+	}
+}
+
+func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tasks []status.Task, errs map[errorKey]status.ErrorEntry, counters map[string]uint64) error {
+	exec := func(q string, args ...any) error {
+		_, err := tx.ExecContext(ctx, q, args...)
+		return err
+	}
+	for name, body := range backends {
+		q, args := "INSERT OR REPLACE INTO backends(name, body) VALUES(?, ?)", []any{name, string(body)}
+		if body == nil {
+			q, args = "DELETE FROM backends WHERE name = ?", []any{name}
+		}
+		if err := exec(q, args...); err != nil {
+			return err
+		}
+	}
+	for _, t := range tasks {
+		body, err := json.Marshal(t)
+		if err != nil {
+			return err
+		}
+		if err := exec("INSERT OR REPLACE INTO tasks(id, backend, kind, state, finished, body) VALUES(?,?,?,?,?,?)",
+			int64(t.ID), t.Backend, t.Kind, t.State, t.Finished.UnixMicro(), string(body)); err != nil { //nolint:gosec // ids are far below 2^63
+			return err
+		}
+	}
+	for _, e := range errs {
+		if err := exec("INSERT OR REPLACE INTO errors(backend, class, message, first, last, count) VALUES(?,?,?,?,?,?)",
+			e.Backend, e.Class, e.Message, e.First.UnixMicro(), e.Last.UnixMicro(), int64(e.Count)); err != nil { //nolint:gosec // a count is far below 2^63
+			return err
+		}
+	}
+	for name, n := range counters {
+		if err := exec("INSERT OR REPLACE INTO meta(key, value) VALUES(?,?)", "counter:"+name, int64(n)); err != nil { //nolint:gosec // as above
+			return err
+		}
+	}
+	if len(tasks) > 0 {
+		return exec("DELETE FROM tasks WHERE id <= (SELECT id FROM tasks ORDER BY id DESC LIMIT 1 OFFSET ?)", keepTasks)
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package statedb
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open1(t *testing.T, path string) *DB {
+	t.Helper()
+	db, note, err := Open(t.Context(), path, Options{Clock: clock.System, OnError: func(err error) { t.Log(err) }})
+	if err != nil || note != "" {
+		t.Fatalf("open: %v %s", err, note)
+	}
+	return db
+}
+
+func shut(t *testing.T, db *DB) {
+	t.Helper()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIDsNeverComeTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "state.db")
+	seen := map[uint64]bool{}
+	for range 3 {
+		db := open1(t, path)
+		for range 2 {
+			first, n, err := db.ReserveIDs(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id := first; id < first+n; id++ {
+				if seen[id] || id == 0 {
+					t.Fatalf("id %d was given twice", id)
+				}
+				seen[id] = true
+			}
+		}
+		shut(t, db)
+	}
+}
+
+func TestWhatWasSavedIsThereAfterClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a b?#%.db")
+	db := open1(t, path)
+	when := time.UnixMicro(1_700_000_000_000_000)
+	if err := db.AddRequest(t.Context(), Request{ID: 7, Kind: status.KindPinSync, Backend: "nas", Created: when}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SaveBackend("nas", map[string]int{"n": 3}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SaveBackend("gone", map[string]int{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SaveBackend("gone", nil); err != nil {
+		t.Fatal(err)
+	}
+	for id := range uint64(5) {
+		db.SaveTask(status.Task{ID: id + 1, Kind: status.KindPinSync, Backend: "nas", State: status.TaskDone, Finished: when})
+	}
+	db.SaveError(status.ErrorEntry{Backend: "nas", Class: "quota", Message: "full", First: when, Last: when, Count: 2})
+	db.SaveCounter("completed", 5)
+	shut(t, db)
+
+	db = open1(t, path)
+	defer shut(t, db)
+	if r, err := db.Requests(t.Context()); err != nil || len(r) != 1 || r[0].ID != 7 || !r[0].Created.Equal(when) {
+		t.Errorf("requests %v %v", r, err)
+	}
+	if b, err := db.Backends(t.Context()); err != nil || len(b) != 1 || string(b["nas"]) != `{"n":3}` {
+		t.Errorf("backends %s %v", b, err)
+	}
+	if c, err := db.Counters(t.Context()); err != nil || c["completed"] != 5 {
+		t.Errorf("counters %v %v", c, err)
+	}
+	if e, err := db.Errors(t.Context()); err != nil || len(e) != 1 || e[0].Count != 2 || !e[0].First.Equal(when) {
+		t.Errorf("errors %v %v", e, err)
+	}
+	page, cursor, err := db.Tasks(t.Context(), status.TaskQuery{Backend: "nas", Limit: 3})
+	if err != nil || len(page) != 3 || page[0].ID != 5 {
+		t.Fatalf("tasks %v %v", page, err)
+	}
+	page, cursor, err = db.Tasks(t.Context(), status.TaskQuery{Limit: 3, Cursor: cursor})
+	if err != nil || len(page) != 2 || cursor != "" {
+		t.Errorf("second page %v %q %v", page, cursor, err)
+	}
+	if err := db.DropRequest(t.Context(), 7); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDamagedDatabaseIsKeptAsideAndSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open1(t, path)
+	shut(t, db)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(data[100:], strings.Repeat("rubbish ", 500))
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, note, err := Open(t.Context(), path, Options{Clock: clock.System})
+	if err != nil || !strings.Contains(note, "kept as") {
+		t.Fatalf("note %q, error %v", note, err)
+	}
+	defer shut(t, db)
+	if m, err := filepath.Glob(path + ".damaged-*"); err != nil || len(m) != 1 {
+		t.Errorf("the damaged file is not kept: %v %v", m, err)
+	}
+}
+
+func TestDatabaseOfANewerVersionIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open1(t, path)
+	if _, err := db.sql.Exec("PRAGMA user_version = 999"); err != nil {
+		t.Fatal(err)
+	}
+	shut(t, db)
+	if _, _, err := Open(t.Context(), path, Options{Clock: clock.System}); err == nil || !strings.Contains(err.Error(), "newer version") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBatchThatCannotBeWrittenWaitsForTheNext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open1(t, path)
+	if _, err := db.sql.Exec("PRAGMA query_only = 1"); err != nil {
+		t.Fatal(err)
+	}
+	db.SaveCounter("completed", 9)
+	db.Flush()
+	if _, err := db.sql.Exec("PRAGMA query_only = 0"); err != nil {
+		t.Fatal(err)
+	}
+	db.Flush()
+	if c, err := db.Counters(t.Context()); err != nil || c["completed"] != 9 {
+		t.Errorf("counters %v %v", c, err)
+	}
+	shut(t, db)
+}
