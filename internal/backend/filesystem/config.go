@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -98,7 +100,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 	var root fsys.Root
 	err := deps.Lane.Call(ctx, backend.Call{
 		What: "open " + cfg.Path, Deadline: deps.ProbeTimeout,
-		Run: func() (err error) { root, err = fsys.OpenRoot(cfg.Path); return err },
+		Run: func() (err error) { root, err = openRoot(cfg.Path); return err },
 		Late: func(err error) {
 			if err == nil {
 				_ = root.Close() // nobody is left to tell
@@ -119,6 +121,18 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 	}
 	a.root = root
 	return a, nil
+}
+
+// openRoot is fsys.OpenRoot, with an error that tells when there is something else than a folder.
+func openRoot(name string) (fsys.Root, error) {
+	root, err := fsys.OpenRoot(name)
+	if err == nil {
+		return root, nil
+	}
+	if fi, serr := os.Stat(name); serr == nil && !fi.IsDir() {
+		err = &fs.PathError{Op: "open", Path: name, Err: syscall.ENOTDIR}
+	}
+	return nil, err
 }
 
 // Close lets the folder go, at the latest when a call that hangs has returned.
