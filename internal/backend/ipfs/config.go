@@ -46,6 +46,8 @@ type Deps struct {
 	ProbeTimeout time.Duration
 	// Limits of the CARs that are verified; zero fields take the defaults.
 	Limits carfile.Limits
+	// Dial makes the connections; nil: over TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (
@@ -94,8 +96,11 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 			return nil, refuse(err, "set ca_file to a PEM file that can be read")
 		}
 	}
+	if deps.Dial == nil {
+		deps.Dial = (&net.Dialer{Timeout: deps.ProbeTimeout}).DialContext
+	}
 	transport := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: deps.ProbeTimeout}).DialContext,
+		DialContext:         deps.Dial,
 		TLSHandshakeTimeout: deps.ProbeTimeout,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost: 2,

@@ -83,3 +83,23 @@ func (k *kubo) damage(t *testing.T) {
 		t.Fatalf("%d blocks damaged: %v", n, err)
 	}
 }
+
+// remove takes the file of a block away from the node's repository.
+func (k *kubo) remove(t *testing.T, block []byte) {
+	t.Helper()
+	n := 0
+	err := filepath.WalkDir(filepath.Join(k.repo, "blocks"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".data") {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		if err != nil || !bytes.Equal(data, block) {
+			return err
+		}
+		n++
+		return os.Remove(p)
+	})
+	if err != nil || n != 1 {
+		t.Fatalf("%d files removed: %v", n, err)
+	}
+}

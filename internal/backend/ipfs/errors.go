@@ -2,7 +2,6 @@ package ipfs
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -108,11 +107,10 @@ func (s *stream) transportError(err error) error {
 	e.Err, e.Hint = fmt.Errorf("%s: %w", s.c.base.Redacted(), err), "is the node running, and its address right?"
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
-	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &host):
 		e.Class, e.Hint = backend.ClassAuth, "its certificate is not trusted: set ca_file to the authority that signed it"
-	case errors.As(err, &record):
+	case strings.Contains(err.Error(), "HTTP response to HTTPS client"): // net/http has no type for it
 		e.Class, e.Hint = backend.ClassConfiguration, "one side speaks TLS, the other does not: look at http and https in api_url"
 	}
 	return e
