@@ -19,25 +19,30 @@ func keyOf(c cid.Cid) key {
 	return key(sum[:16])
 }
 
+// maxNames bounds how many wanted CIDs are remembered by name, for the message.
+const maxNames = 4096
+
 // dag follows the blocks of a stream in whatever order they come. A block that
 // the root leads to is reached; the links of one that is not reached yet wait
 // with it, so that a CAR may hold children before their parents.
 type dag struct {
-	root   key
-	wanted map[key]cid.Cid   // reached by a link, not seen yet
-	done   map[key]struct{}  // seen and reached
-	held   map[key][]cid.Cid // seen, not reached: its links
-	size   int64             // keys and links in memory
+	wanted map[key]struct{} // reached by a link, not seen yet
+	done   map[key]struct{} // seen and reached
+	held   map[key][]key    // seen, not reached: its links
+	names  map[key]cid.Cid  // of some that are wanted
+	size   int64            // keys in memory
 	limit  int64
 }
 
-func newDAG(root cid.Cid, limit int64) *dag {
+func newDAG(root cid.Cid, limit int64) (*dag, error) {
 	d := &dag{
-		root: keyOf(root), wanted: map[key]cid.Cid{}, done: map[key]struct{}{},
-		held: map[key][]cid.Cid{}, limit: limit,
+		wanted: map[key]struct{}{}, done: map[key]struct{}{}, held: map[key][]key{}, names: map[key]cid.Cid{}, limit: limit,
 	}
-	d.wanted[d.root] = root
-	return d
+	links, err := outward(nil, root)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.reach(d.keep(links))
 }
 
 // add takes a block whose hash was checked.
@@ -53,64 +58,81 @@ func (d *dag) add(c cid.Cid, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("block %s: %w", c, err)
 	}
-	if d.size++; d.size > d.limit {
-		return d.tooLarge()
+	var outer []cid.Cid
+	for _, l := range links {
+		if outer, err = outward(outer, l); err != nil {
+			return fmt.Errorf("block %s: %w", c, err)
+		}
 	}
 	if _, ok := d.wanted[k]; !ok {
-		d.held[k] = links
-		if d.size += int64(len(links)); d.size > d.limit {
-			return d.tooLarge()
+		keys := make([]key, len(outer))
+		for i, l := range outer {
+			keys[i] = keyOf(l)
 		}
-		return nil
+		d.held[k] = keys
+		return d.grow(1 + int64(len(keys)))
 	}
-	delete(d.wanted, k)
-	d.done[k] = struct{}{}
-	return d.reach(links)
+	d.finish(k)
+	return d.reach(d.keep(outer))
 }
 
-func (d *dag) tooLarge() error {
-	return fmt.Errorf("more than %d blocks and links: larger than this program verifies", d.limit)
-}
-
-// reach follows links, and those of the blocks that were held until now.
-func (d *dag) reach(links []cid.Cid) error {
-	for len(links) > 0 {
-		c := links[len(links)-1]
-		links = links[:len(links)-1]
-		more, err := d.follow(c)
-		if err != nil {
-			return err
+// keep remembers some of the links by name.
+func (d *dag) keep(links []cid.Cid) []key {
+	keys := make([]key, len(links))
+	for i, l := range links {
+		keys[i] = keyOf(l)
+		if _, seen := d.done[keys[i]]; !seen && len(d.names) < maxNames {
+			d.names[keys[i]] = l
 		}
-		links = append(links, more...)
+	}
+	return keys
+}
+
+// finish notes that a block is both seen and reached.
+func (d *dag) finish(k key) {
+	delete(d.wanted, k)
+	delete(d.names, k)
+	d.done[k] = struct{}{}
+}
+
+func (d *dag) grow(n int64) error {
+	if d.size += n; d.size > d.limit {
+		return fmt.Errorf("more than %d blocks and links: larger than this program verifies", d.limit)
 	}
 	return nil
 }
 
-func (d *dag) follow(c cid.Cid) ([]cid.Cid, error) {
-	if c.Prefix().MhType == multihash.IDENTITY {
-		return inline(c)
-	}
-	k := keyOf(c)
-	if _, ok := d.done[k]; ok {
-		return nil, nil
-	}
-	if held, ok := d.held[k]; ok {
-		delete(d.held, k)
-		d.size -= int64(len(held))
-		d.done[k] = struct{}{}
-		return held, nil
-	}
-	if _, ok := d.wanted[k]; !ok {
-		if int64(len(d.wanted))+d.size >= d.limit {
-			return nil, d.tooLarge()
+// reach follows links, and those of the blocks that were held until now.
+func (d *dag) reach(links []key) error {
+	for len(links) > 0 {
+		k := links[len(links)-1]
+		links = links[:len(links)-1]
+		if _, ok := d.done[k]; ok {
+			continue
 		}
-		d.wanted[k] = c
+		if more, ok := d.held[k]; ok {
+			delete(d.held, k)
+			d.size -= int64(len(more))
+			d.finish(k)
+			links = append(links, more...)
+			continue
+		}
+		if _, ok := d.wanted[k]; ok {
+			continue
+		}
+		d.wanted[k] = struct{}{}
+		if err := d.grow(1); err != nil {
+			return err
+		}
 	}
-	return nil, nil
+	return nil
 }
 
-// inline gives the links of a CID that carries its content itself.
-func inline(c cid.Cid) ([]cid.Cid, error) {
+// outward appends c, or where c carries its content itself, what that links to.
+func outward(to []cid.Cid, c cid.Cid) ([]cid.Cid, error) {
+	if c.Prefix().MhType != multihash.IDENTITY {
+		return append(to, c), nil
+	}
 	if err := checkStrength(c); err != nil {
 		return nil, err
 	}
@@ -118,43 +140,46 @@ func inline(c cid.Cid) ([]cid.Cid, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read identity CID %s: %w", c, err)
 	}
-	return linksOf(c, mh.Digest)
+	links, err := linksOf(c, mh.Digest)
+	if err != nil {
+		return nil, fmt.Errorf("identity CID %s: %w", c, err)
+	}
+	// It ends: what is inside is shorter.
+	for _, l := range links {
+		if to, err = outward(to, l); err != nil {
+			return nil, err
+		}
+	}
+	return to, nil
 }
 
 // complete is an error that names what the root leads to and the stream did not hold.
 func (d *dag) complete() error {
-	if c, ok := d.wanted[d.root]; ok && c.Prefix().MhType == multihash.IDENTITY {
-		delete(d.wanted, d.root)
-		links, err := inline(c)
-		if err == nil {
-			err = d.reach(links)
-		}
-		if err != nil {
-			return err
-		}
-	}
 	if len(d.wanted) == 0 {
 		return nil
 	}
-	var one cid.Cid
-	for _, c := range d.wanted {
-		if !one.Defined() || c.KeyString() < one.KeyString() {
-			one = c
+	missing := &MissingError{Count: len(d.wanted)}
+	for k, c := range d.names {
+		if _, ok := d.wanted[k]; ok && (!missing.First.Defined() || c.KeyString() < missing.First.KeyString()) {
+			missing.First = c
 		}
 	}
-	return &MissingError{Count: len(d.wanted), First: one}
+	return missing
 }
 
 // MissingError says that a CAR does not hold the whole DAG.
 type MissingError struct {
 	// Count of the blocks that are linked to and not there; what lies below them is missing too.
 	Count int
-	// First is one of them.
+	// First is one of them; undefined where there were too many links to remember them all.
 	First cid.Cid
 }
 
 func (e *MissingError) Error() string {
-	if e.Count == 1 {
+	switch {
+	case !e.First.Defined():
+		return fmt.Sprintf("incomplete: %d blocks are missing", e.Count)
+	case e.Count == 1:
 		return fmt.Sprintf("incomplete: block %s is missing", e.First)
 	}
 	return fmt.Sprintf("incomplete: %d blocks are missing, such as %s", e.Count, e.First)

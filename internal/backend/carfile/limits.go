@@ -6,7 +6,7 @@ import "math"
 type Limits struct {
 	// BlockBytes is the largest block; default 32 MiB (the network's own limit is 2 MiB).
 	BlockBytes int64
-	// Blocks is how many different blocks and links are remembered, at about 40 bytes each; default 8 Mi,
+	// Blocks is how many different blocks and links are remembered, at about 30 bytes each; default 8 Mi,
 	// which is a DAG of 2 TiB in common block sizes.
 	Blocks int64
 	// Bytes is the largest CAR; default: no limit.

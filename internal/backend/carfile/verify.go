@@ -175,7 +175,10 @@ func walkSections(body *counted, want cid.Cid, lim Limits) (Summary, error) {
 	if !hasRoot(roots, want) {
 		return Summary{}, fmt.Errorf("incomplete: it is not among its roots %v", roots[:min(len(roots), 3)])
 	}
-	dag := newDAG(want, lim.Blocks)
+	dag, err := newDAG(want, lim.Blocks)
+	if err != nil {
+		return Summary{}, err
+	}
 	var sum Summary
 	var section []byte
 	for ; ; sum.Blocks++ {

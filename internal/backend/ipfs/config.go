@@ -105,6 +105,8 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		MaxIdleConnsPerHost: 2,
 		IdleConnTimeout:     time.Minute,
+		// After it the content is sent though the server has not asked for it; old proxies never do.
+		ExpectContinueTimeout: 2 * time.Second,
 	}
 	return &Adapter{cfg: cfg, deps: deps, rpc: newClient(base, auth, transport, deps)}, nil
 }

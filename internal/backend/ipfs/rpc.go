@@ -106,6 +106,8 @@ func (s *stream) begin(r request) error {
 	req.Header.Set("User-Agent", "ipfs-kit-intelligent")
 	if r.contentType != "" {
 		req.Header.Set("Content-Type", r.contentType)
+		// A refusal then comes before the content is sent, and is not lost in a connection that breaks.
+		req.Header.Set("Expect", "100-continue")
 	}
 	if s.c.auth != "" {
 		req.Header.Set("Authorization", s.c.auth)
@@ -126,13 +128,15 @@ func (s *stream) begin(r request) error {
 	return s.statusError(resp, text)
 }
 
-// progressReader notes that the node takes what is sent to it.
+// progressReader notes that the node takes what is sent to it. Waiting for the
+// source is not the node's time.
 type progressReader struct {
 	r io.Reader
 	s *stream
 }
 
 func (p *progressReader) Read(b []byte) (int, error) {
+	p.s.timer.Stop()
 	n, err := p.r.Read(b)
 	p.s.timer.Reset(p.s.limit)
 	return n, err

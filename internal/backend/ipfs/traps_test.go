@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -392,6 +393,41 @@ func TestNodeThatStopsTakingACAR(t *testing.T) {
 		}
 		close(silent)
 	})
+}
+
+// A source that is slow is not the node's fault.
+func TestTimeWaitingForTheSourceIsNotTheNodes(t *testing.T) {
+	c, data := cartest.Random(t, 1, 50)
+	synctest.Test(t, func(t *testing.T) {
+		d := deps()
+		d.Stall = time.Minute
+		a := pipeNode(t, d, fake{"dag/export": export(data)})
+		src := source(data)
+		src.Open = func(context.Context) (io.ReadCloser, error) {
+			slow := iotest.OneByteReader(strings.NewReader(""))
+			return io.NopCloser(io.MultiReader(bytes.NewReader(data[:5000]), sleeper{slow}, bytes.NewReader(data[5000:]))), nil
+		}
+		if _, err := a.Put(t.Context(), c, src, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type sleeper struct{ io.Reader }
+
+func (s sleeper) Read(p []byte) (int, error) {
+	time.Sleep(10 * time.Minute)
+	return s.Reader.Read(p)
+}
+
+func TestRefusalOfALargeImportIsNotLost(t *testing.T) {
+	c, data := cartest.Random(t, 1, 6000)
+	a := serve(t, fake{"dag/import": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }})
+	for range 20 {
+		if _, err := a.Put(t.Context(), c, source(data), nil); backend.ClassOf(err) != backend.ClassAuth {
+			t.Fatalf("class %s: %v", backend.ClassOf(err), err)
+		}
+	}
 }
 
 func TestLaneLimitsRequests(t *testing.T) {
