@@ -28,6 +28,7 @@ const maxNames = 4096
 type dag struct {
 	wanted map[key]struct{} // reached by a link, not seen yet
 	done   map[key]struct{} // seen and reached
+	leaves map[key]struct{} // seen, not reached, without links
 	held   map[key][]key    // seen, not reached: its links
 	names  map[key]cid.Cid  // of some that are wanted
 	size   int64            // keys in memory
@@ -36,7 +37,8 @@ type dag struct {
 
 func newDAG(root cid.Cid, limit int64) (*dag, error) {
 	d := &dag{
-		wanted: map[key]struct{}{}, done: map[key]struct{}{}, held: map[key][]key{}, names: map[key]cid.Cid{}, limit: limit,
+		wanted: map[key]struct{}{}, done: map[key]struct{}{}, leaves: map[key]struct{}{},
+		held: map[key][]key{}, names: map[key]cid.Cid{}, limit: limit,
 	}
 	links, err := outward(nil, root)
 	if err != nil {
@@ -48,10 +50,7 @@ func newDAG(root cid.Cid, limit int64) (*dag, error) {
 // add takes a block whose hash was checked.
 func (d *dag) add(c cid.Cid, data []byte) error {
 	k := keyOf(c)
-	if _, ok := d.done[k]; ok {
-		return nil
-	}
-	if _, ok := d.held[k]; ok {
+	if d.seen(k) {
 		return nil
 	}
 	links, err := linksOf(c, data)
@@ -65,6 +64,10 @@ func (d *dag) add(c cid.Cid, data []byte) error {
 		}
 	}
 	if _, ok := d.wanted[k]; !ok {
+		if len(outer) == 0 {
+			d.leaves[k] = struct{}{}
+			return d.grow(1)
+		}
 		keys := make([]key, len(outer))
 		for i, l := range outer {
 			keys[i] = keyOf(l)
@@ -74,6 +77,13 @@ func (d *dag) add(c cid.Cid, data []byte) error {
 	}
 	d.finish(k)
 	return d.reach(d.keep(outer))
+}
+
+func (d *dag) seen(k key) bool {
+	_, done := d.done[k]
+	_, leaf := d.leaves[k]
+	_, held := d.held[k]
+	return done || leaf || held
 }
 
 // keep remembers some of the links by name.
@@ -108,6 +118,11 @@ func (d *dag) reach(links []key) error {
 		k := links[len(links)-1]
 		links = links[:len(links)-1]
 		if _, ok := d.done[k]; ok {
+			continue
+		}
+		if _, ok := d.leaves[k]; ok {
+			delete(d.leaves, k)
+			d.finish(k)
 			continue
 		}
 		if more, ok := d.held[k]; ok {

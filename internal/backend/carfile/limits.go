@@ -6,8 +6,8 @@ import "math"
 type Limits struct {
 	// BlockBytes is the largest block; default 32 MiB (the network's own limit is 2 MiB).
 	BlockBytes int64
-	// Blocks is how many different blocks and links are remembered, at about 30 bytes each; default 8 Mi,
-	// which is a DAG of 2 TiB in common block sizes.
+	// Blocks is how many different blocks and links are remembered, at about 40 bytes each; default 4 Mi,
+	// which is a DAG of 1 TiB in common block sizes.
 	Blocks int64
 	// Bytes is the largest CAR; default: no limit.
 	Bytes int64
@@ -18,7 +18,7 @@ func (l Limits) withDefaults() Limits {
 		l.BlockBytes = 32 << 20
 	}
 	if l.Blocks <= 0 {
-		l.Blocks = 8 << 20
+		l.Blocks = 4 << 20
 	}
 	if l.Bytes <= 0 {
 		l.Bytes = math.MaxInt64 - 1
