@@ -2,11 +2,9 @@ package backend
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
@@ -100,6 +98,10 @@ func (l *Lane) Probe(ctx context.Context, what string, deadline time.Duration, f
 // is done or the call is overdue; the slot stays taken until the call returns,
 // whose result is then dropped. While any call is overdue it fails at once.
 func (l *Lane) Call(ctx context.Context, c Call) error {
+	return l.call(ctx, c, func() {})
+}
+
+func (l *Lane) call(ctx context.Context, c Call, admitted func()) error {
 	slot := l.transfers
 	if c.Probe {
 		slot = l.probes
@@ -108,6 +110,7 @@ func (l *Lane) Call(ctx context.Context, c Call) error {
 	if err := l.admit(ctx, call); err != nil {
 		return err
 	}
+	admitted()
 	go l.run(call)
 	var err error
 	select {
@@ -172,10 +175,19 @@ func (l *Lane) Wait(ctx context.Context) error {
 	}
 }
 
-// Release lets go of something (closes a file, removes a temporary name): at
-// once and in the lane while nothing runs, else when what runs has returned. It
-// never waits for a call that may hang, and f runs exactly once.
+// releaseWait is how long Release waits for what is let go: closing a file on a
+// healthy disk is done by then, and one that hangs must not hold up a cancelled task.
+const releaseWait = time.Second
+
+// Release lets go of something (closes a file, removes a temporary name) in the
+// lane: at once while nothing runs, else when what runs has returned. It waits a
+// second for f and never for other calls; f runs exactly once.
 func (l *Lane) Release(what string, deadline time.Duration, f func()) {
+	f = sync.OnceFunc(f)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	timer := l.clk.AfterFunc(releaseWait, cancel)
+	defer timer.Stop()
 	for {
 		l.mu.Lock()
 		if len(l.running) > 0 {
@@ -184,13 +196,14 @@ func (l *Lane) Release(what string, deadline time.Duration, f func()) {
 			return
 		}
 		l.mu.Unlock()
-		var ran atomic.Bool
-		err := l.Do(context.Background(), what, deadline, func() error { ran.Store(true); f(); return nil })
-		var o *OverdueError
-		// Refused, because something else began to hang just now: it will do it when it returns.
-		if !errors.As(err, &o) || ran.Load() {
+		admitted := false
+		err := l.call(ctx, Call{What: what, Deadline: deadline, Run: func() error { f(); return nil }}, func() { admitted = true })
+		if admitted || err == nil {
 			return
 		}
+		// Something else was faster, and hangs or is about to: it lets go when it returns. A second that was over
+		// by then does not count.
+		ctx = context.Background()
 	}
 }
 

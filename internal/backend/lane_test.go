@@ -245,6 +245,59 @@ func TestReleaseWaitsForWhatHangsButItsCallerDoesNot(t *testing.T) {
 	})
 }
 
+func TestReleaseThatHangsHoldsUpNobodyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := backend.NewLane(1, clock.System)
+		closing := newHang()
+		start := time.Now()
+		l.Release("close", time.Minute, func() { _ = closing.run() })
+		if d := time.Since(start); d != time.Second {
+			t.Errorf("waited %s", d)
+		}
+		ran := 0
+		l.Release("close another", time.Minute, func() { ran++ })
+		if time.Since(start) != time.Second || ran != 0 {
+			t.Errorf("waited %s, ran %d times", time.Since(start), ran)
+		}
+		close(closing.release)
+		if err := l.Wait(t.Context()); err != nil || ran != 1 {
+			t.Errorf("%v, ran %d times", err, ran)
+		}
+	})
+}
+
+// Releases and calls of all kinds at once: each release runs exactly once.
+func TestEveryReleaseRunsExactlyOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := backend.NewLane(2, clock.System)
+		const n = 300
+		var ran [n]atomic.Int32
+		for i := range n {
+			go func() {
+				time.Sleep(time.Duration(i*7%50) * time.Millisecond)
+				_ = l.Do(context.Background(), "x", time.Duration(i%9)*time.Millisecond, func() error {
+					time.Sleep(time.Duration(i%17) * time.Millisecond)
+					return nil
+				})
+				l.Release("y", time.Millisecond, func() {
+					ran[i].Add(1)
+					time.Sleep(time.Duration(i%5) * time.Second)
+				})
+			}()
+		}
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		for i := range n {
+			if got := ran[i].Load(); got != 1 {
+				t.Errorf("release %d ran %d times", i, got)
+			}
+		}
+		if err := l.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestReleaseThatHangsIsOverdueToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := backend.NewLane(1, clock.System)

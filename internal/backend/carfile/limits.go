@@ -6,7 +6,7 @@ import "math"
 type Limits struct {
 	// BlockBytes is the largest block; default 32 MiB (the network's own limit is 2 MiB).
 	BlockBytes int64
-	// Blocks is how many different blocks and links are remembered, at about 40 bytes each; default 4 Mi,
+	// Blocks is how many different blocks and links are remembered, at 40 to 80 bytes each; default 4 Mi,
 	// which is a DAG of 1 TiB in common block sizes.
 	Blocks int64
 	// Bytes is the largest CAR; default: no limit.

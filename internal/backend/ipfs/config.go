@@ -111,6 +111,17 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 	return &Adapter{cfg: cfg, deps: deps, rpc: newClient(base, auth, transport, deps)}, nil
 }
 
+// Target is the node's address in one spelling, without credentials; what can't
+// be read is given as an empty text.
+func Target(cfg Config) string {
+	u, err := parseAPI(cfg.API)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
+}
+
 // Close ends the connections.
 func (a *Adapter) Close() error {
 	a.rpc.close()

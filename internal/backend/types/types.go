@@ -42,26 +42,40 @@ type Deps struct {
 	WrapRoot func(fsys.Root) fsys.Root
 }
 
-// opener opens one family's adapter.
-type opener func(ctx context.Context, s Spec, d Deps) (backend.Adapter, error)
+// family is what types have in common that one adapter serves.
+type family struct {
+	// open opens a backend for one task.
+	open func(ctx context.Context, s Spec, d Deps) (backend.Adapter, error)
+	// target is what the configuration points at, without secrets.
+	target func(s Spec) string
+	// transfers is how many calls of transfers may be outstanding, if limits.transfers does not say.
+	transfers int
+}
+
+var (
+	onFilesystem = family{open: openFilesystem, target: func(s Spec) string { return s.RootPath }, transfers: 1}
+	onKubo       = family{open: openIPFS, target: func(s Spec) string { return ipfs.Target(ipfsConfig(s)) }, transfers: 4}
+)
 
 // table has one line for each type.
-var table = map[string]opener{
-	"filesystem":    openFilesystem,
-	"local":         openFilesystem,
-	"local_fs":      openFilesystem,
-	"local_storage": openFilesystem,
-	"parquet":       openFilesystem,
-	"ipfs":          openIPFS,
+var table = map[string]family{
+	"filesystem":    onFilesystem,
+	"local":         onFilesystem,
+	"local_fs":      onFilesystem,
+	"local_storage": onFilesystem,
+	"parquet":       onFilesystem,
+	"ipfs":          onKubo,
+}
+
+func ipfsConfig(s Spec) ipfs.Config {
+	return ipfs.Config{
+		Name: s.Name, API: s.String("api_url", "endpoint", "api_endpoint"), Token: s.String("token", "auth_token"),
+		Username: s.String("username"), Password: s.String("password"), CAFile: s.String("ca_file"),
+	}
 }
 
 func openIPFS(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
-	a, err := ipfs.Open(ctx,
-		ipfs.Config{
-			Name: s.Name, API: s.String("api_url", "endpoint", "api_endpoint"), Token: s.String("token", "auth_token"),
-			Username: s.String("username"), Password: s.String("password"), CAFile: s.String("ca_file"),
-		},
-		ipfs.Deps{Clock: d.Clock, Lane: d.Lane, Stall: d.Stall, ProbeTimeout: d.ProbeTimeout})
+	a, err := ipfs.Open(ctx, ipfsConfig(s), ipfs.Deps{Clock: d.Clock, Lane: d.Lane, Stall: d.Stall, ProbeTimeout: d.ProbeTimeout})
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +95,21 @@ func openFilesystem(ctx context.Context, s Spec, d Deps) (backend.Adapter, error
 // Has tells whether a type has an adapter.
 func Has(typ string) bool { _, ok := table[typ]; return ok }
 
+// Transfers is how many calls of transfers a backend's lane admits at once, where
+// its limits do not say: 1 on file systems.
+func Transfers(typ string) int { return max(1, table[typ].transfers) }
+
+// Target tells what a configuration points at: type and place, without secrets.
+// While it stays the same, what was stored is stored; a backend whose target
+// changed is another one. It is not empty.
+func Target(s Spec) string {
+	f, ok := table[s.Type]
+	if !ok {
+		return s.Type + ":" + s.String("endpoint", "endpoint_url", "api_url", "hostname", "host")
+	}
+	return s.Type + ":" + f.target(s)
+}
+
 // Names lists the types that have an adapter, sorted.
 func Names() []string {
 	names := make([]string, 0, len(table))
@@ -94,7 +123,7 @@ func Names() []string {
 // Open opens a backend for one task. A type without an adapter, or settings that
 // make no sense, are a *backend.Error of class configuration.
 func Open(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
-	open, ok := table[s.Type]
+	f, ok := table[s.Type]
 	if !ok {
 		return nil, &backend.Error{
 			Class: backend.ClassConfiguration, Op: fmt.Sprintf("open backend %s", s.Name),
@@ -102,5 +131,5 @@ func Open(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
 			Hint: fmt.Sprintf("types that can be used: %v", Names()),
 		}
 	}
-	return open(ctx, s, d)
+	return f.open(ctx, s, d)
 }

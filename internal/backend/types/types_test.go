@@ -83,3 +83,27 @@ func TestRefusedSettingsGiveNoAdapter(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestTargetTellsWhetherItIsAnotherPlace(t *testing.T) {
+	node := func(api, token string) string {
+		return types.Target(spec("ipfs", "", map[string]string{"api_url": api, "token": token}))
+	}
+	if a, b := node("http://u:secret@h:5001/api/v0", ""), node("/dns4/h/tcp/5001", "other"); a != b || strings.Contains(a, "secret") {
+		t.Errorf("one place, two targets: %q %q", a, b)
+	}
+	if node("http://h:5001", "") == node("http://h:5002", "") {
+		t.Error("two places, one target")
+	}
+	if types.Target(spec("local", "/a", nil)) == types.Target(spec("local", "/b", nil)) {
+		t.Error("two folders, one target")
+	}
+	if types.Target(spec("lotus", "", nil)) == "" {
+		t.Error("no target")
+	}
+}
+
+func TestFileSystemsGetOneTransferAtATime(t *testing.T) {
+	if types.Transfers("filesystem") != 1 || types.Transfers("lotus") != 1 || types.Transfers("ipfs") < 2 {
+		t.Error("wrong limits")
+	}
+}
