@@ -106,7 +106,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 		MaxIdleConnsPerHost: 2,
 		IdleConnTimeout:     time.Minute,
 		// After it the content is sent though the server has not asked for it; old proxies never do.
-		ExpectContinueTimeout: 2 * time.Second,
+		ExpectContinueTimeout: time.Second,
 	}
 	return &Adapter{cfg: cfg, deps: deps, rpc: newClient(base, auth, transport, deps)}, nil
 }

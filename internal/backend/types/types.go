@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -105,9 +106,17 @@ func Transfers(typ string) int { return max(1, table[typ].transfers) }
 func Target(s Spec) string {
 	f, ok := table[s.Type]
 	if !ok {
-		return s.Type + ":" + s.String("endpoint", "endpoint_url", "api_url", "hostname", "host")
+		return s.Type + ":" + withoutUser(s.String("endpoint", "endpoint_url", "api_url", "hostname", "host"))
 	}
 	return s.Type + ":" + f.target(s)
+}
+
+// withoutUser takes user and password out of an address.
+func withoutUser(address string) string {
+	if _, rest, ok := strings.Cut(address, "@"); ok {
+		return rest
+	}
+	return address
 }
 
 // Names lists the types that have an adapter, sorted.

@@ -97,6 +97,9 @@ func TestTargetTellsWhetherItIsAnotherPlace(t *testing.T) {
 	if types.Target(spec("local", "/a", nil)) == types.Target(spec("local", "/b", nil)) {
 		t.Error("two folders, one target")
 	}
+	if got := types.Target(spec("lotus", "", map[string]string{"endpoint": "http://u:secret@h/x"})); !strings.Contains(got, "h/x") || strings.Contains(got, "secret") {
+		t.Errorf("got %q", got)
+	}
 	if types.Target(spec("lotus", "", nil)) == "" {
 		t.Error("no target")
 	}
