@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
-	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/fsys"
@@ -16,10 +14,6 @@ import (
 
 // scarce is the share of room or inodes in percent below which a disk counts as nearly full.
 const scarce = 5
-
-// abandonedAfter is how old a temporary file of an unknown run must be to count as left
-// over: a live one is written to at least every Stall.
-const abandonedAfter = time.Hour
 
 // Check reads the folder's room, its names and the sentinel, in the lane's slot
 // for probes. It writes nothing.
@@ -89,13 +83,15 @@ func (a *Adapter) Usage(ctx context.Context) (backend.Usage, error) {
 	}
 	var used int64
 	for _, dir := range []string{carsDir, pinsDir, backupsDir, "buckets", "metadata"} {
-		err := a.walkAll(ctx, dir, func(_ string, fi fs.FileInfo) error { used += fi.Size(); return nil })
+		err := a.walkSome(ctx, dir, everything, func(_ string, fi fs.FileInfo) error { used += fi.Size(); return nil })
 		if err != nil {
 			return backend.Usage{}, a.classify("add up what is stored", err)
 		}
 	}
 	return backend.Usage{UsedBytes: used, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))}, nil
 }
+
+func everything(string) bool { return true }
 
 // Sentinel reads the backend's identity; ErrNotStored when there is none, a
 // *backend.CorruptError when it can't be read.
@@ -137,60 +133,4 @@ func (a *Adapter) WriteSentinel(ctx context.Context, s backend.Sentinel) error {
 		return fmt.Errorf("encode the backend's identity: %w", err)
 	}
 	return a.withRoom(a.classify("write the backend's identity", a.writeSmall(ctx, sentinel, append(data, '\n'))))
-}
-
-// Sweep removes temporary files of runs that ended: those of processes of this
-// boot that are gone, and of unknown ones that nobody wrote to for an hour.
-func (a *Adapter) Sweep(ctx context.Context) error {
-	now := a.deps.Clock.Now()
-	sweep := func(name string, fi fs.FileInfo) error {
-		base := path.Base(name)
-		if !isTemp(base) {
-			return nil
-		}
-		l := lifeOf(base)
-		if l == lifeAlive || l == lifeUnknown && now.Sub(fi.ModTime()) < abandonedAfter {
-			return nil
-		}
-		err := a.do(ctx, "remove "+name, func() error { return a.root.Remove(name) })
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	}
-	for _, dir := range []string{carsDir, pinsDir, backupsDir} {
-		if err := a.walkAll(ctx, dir, sweep); err != nil {
-			return a.classify("remove what an earlier run left", err)
-		}
-	}
-	return a.classify("remove what an earlier run left", a.sweepRoot(ctx, sweep))
-}
-
-// sweepRoot looks at the root's own files, not below: other people's folders may lie there.
-func (a *Adapter) sweepRoot(ctx context.Context, sweep func(string, fs.FileInfo) error) error {
-	var found []fs.FileInfo
-	err := a.do(ctx, "list "+a.cfg.Path, func() error {
-		entries, err := a.root.ReadDir(".")
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if !isTemp(e.Name()) {
-				continue
-			}
-			if fi, err := a.root.Lstat(e.Name()); err == nil && fi.Mode().IsRegular() {
-				found = append(found, fi)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, fi := range found {
-		if err := sweep(fi.Name(), fi); err != nil {
-			return err
-		}
-	}
-	return nil
 }

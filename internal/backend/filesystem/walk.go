@@ -13,18 +13,25 @@ const walkBatch = 256
 // walk calls each for every regular file below dir, folders in the order of
 // their names; temporary files are left out. A folder that is not there is
 // empty. Files that vanish meanwhile are left out; any other error ends it.
-func (a *Adapter) walk(ctx context.Context, dir string, each func(name string, fi fs.FileInfo) error) error {
-	return a.walkAll(ctx, dir, func(name string, fi fs.FileInfo) error {
-		if isTemp(path.Base(name)) {
-			return nil
-		}
-		return each(name, fi)
-	})
+func (a *Adapter) walk(ctx context.Context, dir string, each eachFile) error {
+	return a.walkSome(ctx, dir, func(base string) bool { return !isTemp(base) }, each)
 }
 
-func (a *Adapter) walkAll(ctx context.Context, dir string, each func(name string, fi fs.FileInfo) error) error {
+// eachFile gets a file's name from the root on.
+type eachFile func(name string, fi fs.FileInfo) error
+
+// walkSome is walk for the files whose last name is wanted; the others cost no system call.
+func (a *Adapter) walkSome(ctx context.Context, dir string, want func(base string) bool, each eachFile) error {
 	var entries []fs.DirEntry
-	err := a.do(ctx, "list "+dir, func() (err error) { entries, err = a.root.ReadDir(dir); return err })
+	err := a.do(ctx, "list "+dir, func() error {
+		all, err := a.root.ReadDir(dir)
+		for _, e := range all {
+			if e.IsDir() || want(e.Name()) {
+				entries = append(entries, e)
+			}
+		}
+		return err
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -34,14 +41,28 @@ func (a *Adapter) walkAll(ctx context.Context, dir string, each func(name string
 	for len(entries) > 0 {
 		batch := entries[:min(walkBatch, len(entries))]
 		entries = entries[len(batch):]
-		if err := a.walkBatch(ctx, dir, batch, each); err != nil {
+		infos, err := a.describe(ctx, dir, batch)
+		if err != nil {
 			return err
+		}
+		for i, e := range batch {
+			name := path.Join(dir, e.Name())
+			switch {
+			case e.IsDir():
+				err = a.walkSome(ctx, name, want, each)
+			case infos[i] != nil && infos[i].Mode().IsRegular():
+				err = each(name, infos[i])
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (a *Adapter) walkBatch(ctx context.Context, dir string, batch []fs.DirEntry, each func(string, fs.FileInfo) error) error {
+// describe looks at the files of a batch; nil stands for folders and what vanished.
+func (a *Adapter) describe(ctx context.Context, dir string, batch []fs.DirEntry) ([]fs.FileInfo, error) {
 	infos := make([]fs.FileInfo, len(batch))
 	err := a.do(ctx, "look at files in "+dir, func() error {
 		for i, e := range batch {
@@ -57,19 +78,7 @@ func (a *Adapter) walkBatch(ctx context.Context, dir string, batch []fs.DirEntry
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for i, e := range batch {
-		name := path.Join(dir, e.Name())
-		switch {
-		case e.IsDir():
-			err = a.walkAll(ctx, name, each)
-		case infos[i] != nil && infos[i].Mode().IsRegular():
-			err = each(name, infos[i])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return infos, nil
 }

@@ -26,11 +26,21 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 		return backend.Health{}, err
 	}
 	h := backend.Health{Latency: latency, Version: version.Version, Usage: repo.usage(), Pins: -1}
+	if tooOld(version.Version) {
+		h.Degraded = fmt.Sprintf("Kubo %s has no names for pins, so that ours can't be told from those of others: update it to 0.27 or newer", version.Version)
+	}
 	if repo.StorageMax > 0 && h.Usage.AvailableBytes < repo.StorageMax/100*scarce {
 		h.Degraded = fmt.Sprintf("its repository is nearly full: %d of %d bytes are used; collect garbage or raise Datastore.StorageMax",
 			repo.RepoSize, repo.StorageMax)
 	}
 	return h, nil
+}
+
+// tooOld tells whether a version is older than names of pins.
+func tooOld(version string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return err == nil && major == 0 && minor < 27
 }
 
 // peerID is the node's identity.

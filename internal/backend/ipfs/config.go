@@ -99,6 +99,7 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 	if deps.Dial == nil {
 		deps.Dial = (&net.Dialer{Timeout: deps.ProbeTimeout}).DialContext
 	}
+	// No proxy of the environment: the interface is administrative, and mostly on this machine.
 	transport := &http.Transport{
 		DialContext:         deps.Dial,
 		TLSHandshakeTimeout: deps.ProbeTimeout,

@@ -150,12 +150,14 @@ func TestAnswersAreClassified(t *testing.T) {
 		class backend.Class
 		says  string
 	}{
-		"unauthorized":    {say(401, "no"), backend.ClassAuth, "API.Authorizations"},
-		"forbidden":       {say(403, "403 - Forbidden"), backend.ClassAuth, "token"},
-		"gateway":         {say(404, "404 page not found"), backend.ClassConfiguration, "port 5001"},
-		"only GET":        {say(405, ""), backend.ClassConfiguration, "port 5001"},
-		"proxy":           {say(502, "bad gateway"), backend.ClassNetwork, "proxy"},
-		"redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://example.invalid/", 307) }, backend.ClassConfiguration, "never followed"},
+		"unauthorized": {say(401, "no"), backend.ClassAuth, "API.Authorizations"},
+		"forbidden":    {say(403, "403 - Forbidden"), backend.ClassAuth, "token"},
+		"gateway":      {say(404, "404 page not found"), backend.ClassConfiguration, "port 5001"},
+		"only GET":     {say(405, ""), backend.ClassConfiguration, "port 5001"},
+		"proxy":        {say(502, "bad gateway"), backend.ClassNetwork, "proxy"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://example.invalid/", http.StatusTemporaryRedirect)
+		}, backend.ClassConfiguration, "never followed"},
 		"disk full":       {say(500, `{"Message":"write: no space left on device","Type":"error"}`), backend.ClassQuota, "room"},
 		"other error":     {say(500, `{"Message":"lock","Type":"error"}`), backend.ClassServer, "lock"},
 		"plain 500":       {say(500, `panic`), backend.ClassServer, "panic"},
@@ -215,7 +217,7 @@ func TestSecretsAreInNoError(t *testing.T) {
 	c, data := cartest.Random(t, 1, 3)
 	for _, api := range []string{"", "http://somebody:" + kuboToken + "@"} {
 		for name, h := range map[string]http.HandlerFunc{
-			"refused": say(403, "no"), "redirected": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) },
+			"refused": say(403, "no"), "redirected": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) },
 			"lost": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "nonsense": say(200, "x"),
 		} {
 			srv := httptest.NewServer(h)
@@ -305,8 +307,22 @@ func TestFullRepositoryIsDegraded(t *testing.T) {
 		"repo/stat": say(200, `{"RepoSize":970,"StorageMax":1000}`),
 	})
 	h, err := a.Check(t.Context())
-	if err != nil || h.Degraded == "" || h.Version != "0.43.0" || h.Usage.UsedBytes != 970 || h.Usage.AvailableBytes != 30 {
+	if err != nil || !strings.Contains(h.Degraded, "nearly full") || h.Version != "0.43.0" || h.Usage.UsedBytes != 970 || h.Usage.AvailableBytes != 30 {
 		t.Errorf("got %+v %v", h, err)
+	}
+}
+
+func TestNodeThatIsTooOldForNamesIsDegraded(t *testing.T) {
+	for version, want := range map[string]bool{
+		"0.26.0": true, "0.9.1": true, "0.27.0": false, "0.43.0-dev": false, "1.0.0": false, "": false, "next": false,
+	} {
+		a := serve(t, fake{
+			"id": say(200, `{"ID":"12D3"}`), "version": say(200, `{"Version":"`+version+`"}`), "repo/stat": say(200, `{"RepoSize":1}`),
+		})
+		h, err := a.Check(t.Context())
+		if err != nil || (h.Degraded != "") != want || h.Usage.AvailableBytes != -1 {
+			t.Errorf("%q: %+v %v", version, h, err)
+		}
 	}
 }
 
