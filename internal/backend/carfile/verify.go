@@ -96,6 +96,9 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// bufferSize in bytes: most small CARs fit.
+const bufferSize = 64 << 10
+
 // counted is a buffered reader that knows how much was taken from it.
 type counted struct {
 	*bufio.Reader
@@ -117,14 +120,14 @@ func (c *counted) ReadByte() (byte, error) {
 }
 
 func verify(in io.Reader, want cid.Cid, lim Limits) (Summary, error) {
-	buf := bufio.NewReaderSize(in, 256<<10)
+	buf := bufio.NewReaderSize(in, bufferSize)
 	version, size, err := payload(buf)
 	if err != nil {
 		return Summary{}, err
 	}
 	body := &counted{Reader: buf}
 	if version == 2 {
-		body.Reader = bufio.NewReaderSize(io.LimitReader(buf, size), 256<<10)
+		body.Reader = bufio.NewReaderSize(io.LimitReader(buf, size), bufferSize)
 	}
 	s, err := walkSections(body, want, lim)
 	if err != nil {

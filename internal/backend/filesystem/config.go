@@ -84,10 +84,12 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 			Hint: "set storage_path to an absolute path in its configuration",
 		}
 	}
-	if cfg.Content != "" && cfg.Content != "content" && cfg.Content != ContentRecords {
+	switch cfg.Content {
+	case "", "content", "car", "cars", ContentRecords:
+	default:
 		return nil, &backend.Error{
 			Class: backend.ClassConfiguration, Op: op, Err: fmt.Errorf("content is %q", cfg.Content),
-			Hint: `content is "records" or left out`,
+			Hint: `set content to "records" or "cars", or leave it out`,
 		}
 	}
 	if deps.Stall <= 0 {
@@ -156,4 +158,4 @@ func (a *Adapter) do(ctx context.Context, what string, f func() error) error {
 	return a.deps.Lane.Do(ctx, what+" below "+a.cfg.Path, a.deps.Stall, f)
 }
 
-func (a *Adapter) carsOnly() bool { return a.cfg.Content != ContentRecords }
+func (a *Adapter) keepsCARs() bool { return a.cfg.Content != ContentRecords }

@@ -27,7 +27,7 @@ func (a *Adapter) path(name string) string {
 // recorded when the CAR was stored.
 func (a *Adapter) Stat(ctx context.Context, c cid.Cid) (backend.Item, error) {
 	op := fmt.Sprintf("look at %s", c)
-	if !a.carsOnly() {
+	if !a.keepsCARs() {
 		item, err := a.statRecord(ctx, c)
 		return item, a.classify(op, err)
 	}
@@ -69,7 +69,7 @@ func (a *Adapter) statRecord(ctx context.Context, c cid.Cid) (backend.Item, erro
 // alone it reads the record.
 func (a *Adapter) Verify(ctx context.Context, c cid.Cid) (backend.Item, error) {
 	op := fmt.Sprintf("verify %s", c)
-	if !a.carsOnly() {
+	if !a.keepsCARs() {
 		item, err := a.statRecord(ctx, c)
 		return item, a.classify(op, err)
 	}
@@ -87,7 +87,7 @@ func (a *Adapter) Verify(ctx context.Context, c cid.Cid) (backend.Item, error) {
 // Open reads the CAR back; the caller closes it before it closes the adapter.
 func (a *Adapter) Open(ctx context.Context, c cid.Cid) (io.ReadCloser, error) {
 	op := fmt.Sprintf("read %s", c)
-	if !a.carsOnly() {
+	if !a.keepsCARs() {
 		return nil, fmt.Errorf("%s: only its record is kept here: %w", op, backend.ErrNotStored)
 	}
 	r, err := a.open(ctx, carName(c))
@@ -120,7 +120,7 @@ func (a *Adapter) open(ctx context.Context, name string) (*reader, error) {
 // Remove deletes the CAR and its record; what is not there is no error.
 func (a *Adapter) Remove(ctx context.Context, c cid.Cid) error {
 	names := []string{pinName(c)}
-	if a.carsOnly() {
+	if a.keepsCARs() {
 		names = []string{carName(c), pinName(c)}
 	}
 	for _, name := range names {
@@ -141,7 +141,7 @@ func (a *Adapter) Remove(ctx context.Context, c cid.Cid) error {
 // Files whose name is no CID are not ours and are left out.
 func (a *Adapter) List(ctx context.Context, each func(backend.Item) error) error {
 	dir, ext := carsDir, carExt
-	if !a.carsOnly() {
+	if !a.keepsCARs() {
 		dir, ext = pinsDir, pinExt
 	}
 	err := a.walk(ctx, dir, func(name string, fi fs.FileInfo) error {
@@ -151,7 +151,7 @@ func (a *Adapter) List(ctx context.Context, each func(backend.Item) error) error
 			return nil
 		}
 		item := backend.Item{CID: c, Size: fi.Size(), Path: a.path(name)}
-		if !a.carsOnly() {
+		if !a.keepsCARs() {
 			item.Size = -1 // the record's own size says nothing
 		}
 		return each(item)

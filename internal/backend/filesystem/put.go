@@ -21,7 +21,7 @@ func (a *Adapter) Put(ctx context.Context, c cid.Cid, src backend.Source, progre
 	if !c.Defined() {
 		return backend.Item{}, fmt.Errorf("%s: %w", op, errors.New("no CID"))
 	}
-	if !a.carsOnly() {
+	if !a.keepsCARs() {
 		item := backend.Item{CID: c, Size: src.Size, Path: a.path(pinName(c))}
 		return item, a.classify(op, a.putRecord(ctx, item))
 	}

@@ -415,13 +415,21 @@ func TestStoredChecksumIsTold(t *testing.T) {
 }
 
 func BenchmarkPut(b *testing.B) {
+	for _, blocks := range []int{3, 60000} {
+		b.Run(fmt.Sprintf("%dKiB", blocks), func(b *testing.B) { benchmarkPut(b, blocks) })
+	}
+}
+
+func benchmarkPut(b *testing.B, blocks int) {
 	dir := b.TempDir()
 	a, err := filesystem.Open(b.Context(), filesystem.Config{Name: "fs1", Path: dir}, deps())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer a.Close() //nolint:errcheck // a benchmark
-	c, data := cartest.Random(b, 1, 3)
+	c, data := cartest.Random(b, 1, blocks)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := a.Put(b.Context(), c, source(data), nil); err != nil {
 			b.Fatal(err)
