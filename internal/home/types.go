@@ -57,6 +57,15 @@ type Dirty struct {
 	Problems []Problem
 	// Actions counts all actions, synced or not.
 	Actions int
+
+	// files are the ones that were read, so that clearing touches what was seen and nothing that came later.
+	files map[string]seenFile
+}
+
+// seenFile is how a file of marks was when it was read.
+type seenFile struct {
+	actions int
+	stamp   stamp
 }
 
 // Cleared says what a sync verified, so that just that is marked synced.
@@ -151,4 +160,6 @@ type Bucket struct {
 	Files int64
 	// Source is the registry file it was found in first, relative to the home.
 	Source string
+
+	index string // vfs_index_path of the registry
 }

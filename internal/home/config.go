@@ -1,0 +1,222 @@
+package home
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// TypeFilesystem is the canonical name of everything that is a folder of this machine.
+const TypeFilesystem = "filesystem"
+
+// aliases of types, as upstream spells them.
+var aliases = map[string]string{
+	"local": TypeFilesystem, "local_fs": TypeFilesystem, "local_storage": TypeFilesystem, "parquet": TypeFilesystem, "file": TypeFilesystem,
+	"cluster": "ipfs_cluster", "web3storage": "storacha", "ftps": "ftp", "google_drive": "gdrive", "g_drive": "gdrive",
+	"digital_ocean": "digitalocean", "hugging_face": "huggingface", "kubo": "ipfs",
+}
+
+// CanonicalType gives the one name of a type that has several.
+func CanonicalType(raw string) string {
+	t := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(raw)), "-", "_")
+	if c, ok := aliases[t]; ok {
+		return c
+	}
+	return t
+}
+
+// Config is the configuration of one backend, from either layout.
+type Config struct {
+	Name string
+	// Type is canonical, RawType as the file has it.
+	Type, RawType string
+	// Enabled is false only where the file says so.
+	Enabled bool
+	// Settings are the backend's own keys, those of the nested layout's config lifted up.
+	Settings map[string]any
+	// File is relative to the home.
+	File string
+	// Priority orders backends where one must be chosen: lower first, 100 unless the file says otherwise.
+	Priority int
+	// Backup says whether it is a target of backups; nil: it may be chosen.
+	Backup *bool
+	// Content is "records" where records of pins are wanted instead of content.
+	Content string
+	// Paused by the configuration.
+	Paused bool
+	Limits BackendLimits
+	// Err is why the file can't be used; the rest is empty then.
+	Err error
+	// Differs says that the other layout has a file of the same name that says something else.
+	Differs string
+}
+
+// BackendLimits bound what a backend is asked for.
+type BackendLimits struct {
+	// Transfers at once; 0: the type's default.
+	Transfers int
+	// BytesPerSecond and OpsPerSecond; 0: no limit.
+	BytesPerSecond, OpsPerSecond int64
+}
+
+// String gives the first of the keys that is set to something, else "".
+func (c *Config) String(keys ...string) string {
+	for _, k := range keys {
+		switch v := c.Settings[k].(type) {
+		case nil:
+		case string:
+			if v != "" {
+				return v
+			}
+		default:
+			return fmt.Sprint(v)
+		}
+	}
+	return ""
+}
+
+// Bool gives the first of the keys that is set, else the default.
+func (c *Config) Bool(def bool, keys ...string) bool {
+	for _, k := range keys {
+		switch v := c.Settings[k].(type) {
+		case bool:
+			return v
+		case string:
+			if b, err := strconv.ParseBool(strings.ToLower(v)); err == nil {
+				return b
+			}
+		}
+	}
+	return def
+}
+
+// pathKeys are the spellings of a filesystem backend's root.
+var pathKeys = []string{"storage_path", "path", "base_path", "mount_point", "root", "root_path", "directory"}
+
+// RootPath is the folder of a filesystem backend, empty for other types or where none is configured.
+func (c *Config) RootPath() string {
+	if c.Type != TypeFilesystem {
+		return ""
+	}
+	return strings.TrimPrefix(c.String(pathKeys...), "file://")
+}
+
+// endpointKeys are the spellings of where other types lie.
+var endpointKeys = []string{"endpoint", "endpoint_url", "api_url", "api_endpoint", "url", "hostname", "host", "ssh_host", "node_url", "lotus_rpc_url", "repo"}
+
+// Endpoint says where the backend lies, for people: never with credentials.
+func (c *Config) Endpoint() string {
+	if p := c.RootPath(); p != "" {
+		return p
+	}
+	return withoutCredentials(c.String(endpointKeys...))
+}
+
+// withoutCredentials cuts user, password and query out of an address.
+func withoutCredentials(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		_, after, found := strings.Cut(s, "@")
+		if found {
+			return after
+		}
+		return s
+	}
+	if u.User == nil && u.RawQuery == "" {
+		return s
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// Target is the backend's identity: a configuration with another target is
+// another place, where nothing is stored yet (architecture, law 12). It holds no secret.
+func (c *Config) Target() string {
+	place := c.Endpoint()
+	if c.Type == TypeFilesystem && place != "" {
+		place = filepath.Clean(place)
+	}
+	return strings.Join([]string{c.Type, place, c.String("bucket_name", "bucket", "folder_id", "default_folder_id", "branch"),
+		c.String("port"), c.String("remote_base_path", "remote_path", "base_path")}, "|")
+}
+
+// IsFilesystem tells whether the type lies on a file system of this machine.
+func (c *Config) IsFilesystem() bool { return c.Type == TypeFilesystem }
+
+// interpret fills the fields that mean the same for every type.
+func (c *Config) interpret(doc map[string]any) {
+	c.Settings = map[string]any{}
+	for k, v := range doc {
+		c.Settings[k] = v
+	}
+	if nested, ok := doc["config"].(map[string]any); ok {
+		delete(c.Settings, "config")
+		for k, v := range nested {
+			c.Settings[k] = v
+		}
+	}
+	c.RawType, _ = doc["type"].(string) //nolint:errcheck // another type of value is no type
+	c.Type = CanonicalType(c.RawType)
+	if c.Type == "" {
+		c.Err = fmt.Errorf("%s: key \"type\" is missing: say what the backend is, for example type: filesystem", c.File)
+	}
+	if c.Type == TypeFilesystem && c.Err == nil {
+		c.checkRoot()
+	}
+	c.Enabled = true
+	if v, ok := doc["enabled"].(bool); ok {
+		c.Enabled = v
+	}
+	c.Priority = 100
+	if n, ok := integer(c.Settings["priority"]); ok {
+		c.Priority = int(n)
+	}
+	if v, ok := c.Settings["backup"].(bool); ok {
+		c.Backup = &v
+	}
+	c.Content = c.String("content")
+	c.Paused = c.Bool(false, "paused")
+	if l, ok := c.Settings["limits"].(map[string]any); ok {
+		n, _ := integer(l["transfers"]) //nolint:errcheck // not a number is no limit
+		c.Limits.Transfers = int(n)
+		c.Limits.BytesPerSecond, _ = integer(l["bytes_per_second"])
+		c.Limits.OpsPerSecond, _ = integer(l["ops_per_second"])
+	}
+}
+
+// checkRoot refuses a root that is missing or relative: relative to what nobody can say.
+func (c *Config) checkRoot() {
+	root := c.RootPath()
+	switch {
+	case root == "":
+		c.Err = fmt.Errorf("%s: no path is set: say where the folder is, for example storage_path: /mnt/disk (also accepted: %s)", c.File, strings.Join(pathKeys[1:], ", "))
+	case !filepath.IsAbs(root):
+		c.Err = fmt.Errorf("%s: the path %q is relative: write it from the root, for example /mnt/disk", c.File, root)
+	}
+}
+
+func integer(v any) (int64, bool) {
+	switch n := v.(type) {
+	case int:
+		return int64(n), true
+	case int64:
+		return n, true
+	case uint64:
+		return int64(min(n, 1<<62)), true //nolint:gosec // bounded
+	case float64:
+		return int64(n), n == float64(int64(n))
+	}
+	return 0, false
+}
+
+// same tells whether two configurations say the same about the backend itself.
+func (c *Config) same(o *Config) bool {
+	if c.Type != o.Type || c.Enabled != o.Enabled || c.Target() != o.Target() {
+		return false
+	}
+	return slices.Equal([]string{c.Content, fmt.Sprint(c.Backup != nil && *c.Backup), fmt.Sprint(c.Priority)},
+		[]string{o.Content, fmt.Sprint(o.Backup != nil && *o.Backup), fmt.Sprint(o.Priority)})
+}

@@ -1,0 +1,108 @@
+package home
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxConfig bounds a configuration file.
+const maxConfig = 1 << 20
+
+type cachedConfig struct {
+	stamp  stamp
+	config Config
+	sure   bool
+}
+
+// Configs reads all configurations of both layouts; backends/ wins over
+// backend_configs/. One that can't be parsed is there with its Err.
+func (h *Home) Configs(ctx context.Context) (map[string]Config, []Problem, error) {
+	out := map[string]Config{}
+	var problems []Problem
+	for _, dir := range []string{dirConfigs, dirBackends} {
+		entries, err := h.list(ctx, dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, e := range entries {
+			kind, name := Classify(path.Join(dir, e.Name()))
+			if kind != BackendConfig || !safeName(name) || e.IsDir() {
+				continue
+			}
+			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name()), name)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !there {
+				continue
+			}
+			if old, ok := out[name]; ok && !c.same(&old) {
+				c.Differs = old.File
+			}
+			out[name] = c
+			if c.Err != nil {
+				problems = append(problems, Problem{File: c.File, Err: c.Err})
+			}
+		}
+	}
+	return out, problems, nil
+}
+
+// readConfig reads one file, from memory if it is the same as before.
+func (h *Home) readConfig(ctx context.Context, file, name string) (Config, bool, error) {
+	st, _, there := h.stat(file)
+	if !there {
+		return Config{}, false, nil
+	}
+	h.mu.Lock()
+	c, known := h.config[file]
+	h.mu.Unlock()
+	if known && c.sure && c.stamp == st {
+		return c.config, true, nil
+	}
+	data, st, err := h.read(ctx, file, maxConfig)
+	if absent(err) {
+		return Config{}, false, nil
+	}
+	if ctx.Err() != nil {
+		return Config{}, false, ctx.Err()
+	}
+	cfg := Config{Name: name, File: file, Enabled: true, Priority: 100}
+	if err != nil {
+		cfg.Err = err
+	} else {
+		parseConfig(&cfg, data)
+	}
+	h.mu.Lock()
+	h.config[file] = cachedConfig{stamp: st, config: cfg, sure: !st.fresh(h.clk.Now())}
+	h.mu.Unlock()
+	return cfg, true, nil
+}
+
+// parseConfig reads a document of either layout into c.
+func parseConfig(c *Config, data []byte) {
+	var doc map[string]any
+	if err := unmarshalYAML(data, &doc); err != nil {
+		c.Err = fmt.Errorf("%s: %s", c.File, strings.TrimPrefix(err.Error(), "yaml: "))
+		return
+	}
+	if doc == nil {
+		c.Err = fmt.Errorf("%s: it is empty", c.File)
+		return
+	}
+	c.interpret(doc)
+}
+
+// unmarshalYAML reads YAML; the library bounds aliases, and its panics are errors.
+func unmarshalYAML(data []byte, to any) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("it can't be parsed: %v", v)
+		}
+	}()
+	return yaml.Unmarshal(data, to)
+}

@@ -1,0 +1,194 @@
+package home
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"ipfskit.org/intelligent/internal/fsys"
+)
+
+// change is how a file that Python may write at the same time is changed.
+type change struct {
+	name  string
+	limit int64
+	// apply makes the new content of the old one (nil: there is no file). It may
+	// be called again with newer content, and must say the same about what it
+	// was made for. A nil result leaves the file alone.
+	apply func(old []byte) ([]byte, error)
+	// merge puts what another program wrote into the old file, after it was
+	// swapped out, into the current content. A nil result: there is nothing of it to add.
+	merge func(current, other []byte) ([]byte, error)
+	// note, if set, is shown what another program wrote between our read and the exchange.
+	note func(other []byte)
+}
+
+// maxRounds bounds how often a file that another program keeps changing is swapped again.
+const maxRounds = 5
+
+// lateLooks are when a file that was swapped out is looked at again: Python may
+// have had it open, and writes into it.
+var lateLooks = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second}
+
+// replace changes a file so that nothing that Python writes meanwhile is lost:
+// the new content is written beside and synced, the two are exchanged, and what
+// was swapped out is read again, now and a little later (architecture, law 14).
+func (h *Home) replace(ctx context.Context, c change) error {
+	defer h.lock(c.name)()
+	old, _, err := h.read(ctx, c.name, c.limit)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read %s to change it: %w", c.name, err)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		old = nil
+	}
+	for range maxRounds {
+		next, err := c.apply(old)
+		if err != nil {
+			return fmt.Errorf("change %s: %w", c.name, err)
+		}
+		if next == nil {
+			return nil
+		}
+		swapped, temp, err := h.swap(c, old != nil, next)
+		if err != nil {
+			return fmt.Errorf("change %s: %w", c.name, err)
+		}
+		if old == nil || bytes.Equal(swapped, old) {
+			h.lookLater(c, temp, swapped)
+			return h.syncDir(c.name)
+		}
+		// Somebody wrote between our read and the exchange: theirs is the base now.
+		if c.note != nil {
+			c.note(swapped)
+		}
+		h.lookLater(c, temp, nil)
+		if _, err := c.apply(swapped); err != nil {
+			return h.syncDir(c.name) // torn: the late look merges what it becomes
+		}
+		old = swapped
+	}
+	return h.syncDir(c.name)
+}
+
+// swap writes next beside the file and exchanges the two. It gives what was
+// swapped out and the name under which that lies now; empty when nothing does.
+func (h *Home) swap(c change, exists bool, next []byte) (swapped []byte, temp string, err error) {
+	temp = path.Join(path.Dir(c.name), tempPrefix+path.Base(c.name)+"."+rand.Text()[:8]+".tmp")
+	if err := h.writeTemp(c.name, temp, next); err != nil {
+		return nil, "", errors.Join(err, h.discard(temp))
+	}
+	if fi, err := h.root.Stat(temp); err == nil {
+		h.remember(c.name, stampOf(fi))
+	}
+	if !exists {
+		return nil, "", h.root.Rename(temp, c.name)
+	}
+	err = h.root.Exchange(temp, c.name)
+	switch {
+	case errors.Is(err, fsys.ErrNoExchange):
+		// The old content is read as late as can be; what comes in the instant before the rename can't be kept on such a file system.
+		if swapped, _, err = h.read(context.Background(), c.name, c.limit); err != nil {
+			return nil, "", errors.Join(err, h.discard(temp))
+		}
+		return swapped, "", h.root.Rename(temp, c.name)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "", h.root.Rename(temp, c.name) // it was deleted meanwhile
+	case err != nil:
+		return nil, "", errors.Join(err, h.discard(temp))
+	}
+	swapped, _, err = h.read(context.Background(), temp, c.limit)
+	return swapped, temp, err
+}
+
+// writeTemp writes and syncs a new file with the permissions of the one that it replaces.
+func (h *Home) writeTemp(name, temp string, data []byte) (err error) {
+	perm := fs.FileMode(0o644)
+	if fi, err := h.root.Stat(name); err == nil {
+		perm = fi.Mode().Perm()
+	}
+	f, err := h.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// discard removes a temporary file; one that is not there is no error.
+func (h *Home) discard(temp string) error {
+	if temp == "" {
+		return nil
+	}
+	if err := h.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (h *Home) syncDir(name string) error {
+	if err := h.root.SyncDir(path.Dir(name)); err != nil {
+		return fmt.Errorf("make %s survive a power loss: %w", name, err)
+	}
+	return nil
+}
+
+// lookLater watches what was swapped out for a while, merges what is not in
+// base (the content that our change was made from), and removes it. It merges at
+// each look again: a program that read before a merge and wrote after it took it away.
+func (h *Home) lookLater(c change, temp string, base []byte) {
+	if temp == "" {
+		return
+	}
+	h.late.Go(func() {
+		for _, d := range lateLooks {
+			t := h.clk.NewTimer(d)
+			select {
+			case <-t.C:
+			case <-h.closing:
+				t.Stop()
+			}
+			now, _, err := h.read(context.Background(), temp, c.limit)
+			if err == nil && len(now) > 0 && !bytes.Equal(now, base) {
+				h.mergeLate(c, now) //nolint:errcheck // one of the two is half written: the next look sees it whole
+			}
+		}
+		h.discard(temp) //nolint:errcheck // what is left is swept at the next start
+	})
+}
+
+// mergeLate puts what came into a swapped-out file into the current one. An error means that it is not whole yet.
+func (h *Home) mergeLate(c change, other []byte) error {
+	defer h.lock(c.name)()
+	for range maxRounds {
+		current, _, err := h.read(context.Background(), c.name, c.limit)
+		if err != nil {
+			return err
+		}
+		next, err := c.merge(current, other)
+		if err != nil || next == nil {
+			return err
+		}
+		swapped, temp, err := h.swap(c, true, next)
+		if err != nil {
+			return err
+		}
+		h.remember(c.name, stamp{}) // the merged file is news to the watch: it must be looked at
+		if bytes.Equal(swapped, current) {
+			h.lookLater(c, temp, swapped)
+			break
+		}
+		h.lookLater(c, temp, nil)
+		other = swapped // somebody wrote between our read and the exchange
+	}
+	return h.syncDir(c.name)
+}

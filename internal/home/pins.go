@@ -1,0 +1,308 @@
+package home
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"ipfskit.org/intelligent/internal/parquetfile"
+)
+
+// cachedPins counts a mapping; of its rows only the open ones are kept.
+type cachedPins struct {
+	stamp  stamp
+	sure   bool
+	counts PinCounts
+	open   []Pin // pending and failed
+}
+
+func mappingFile(name string) string { return path.Join(dirBackends, name, fileMapping) }
+
+// PinSummary counts a backend's mapping. An unchanged file costs one stat.
+func (h *Home) PinSummary(ctx context.Context, name string) (PinCounts, error) {
+	c, err := h.pinsOf(ctx, name)
+	return c.counts, err
+}
+
+// OpenPins gives the rows of a mapping that are pending or failed.
+func (h *Home) OpenPins(ctx context.Context, name string) ([]Pin, error) {
+	c, err := h.pinsOf(ctx, name)
+	return slices.Clone(c.open), err
+}
+
+func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
+	file := mappingFile(name)
+	st, _, there := h.stat(file)
+	h.mu.Lock()
+	c, known := h.pins[name]
+	if !there {
+		delete(h.pins, name)
+	}
+	h.mu.Unlock()
+	if !there {
+		return cachedPins{}, nil
+	}
+	if known && c.sure && c.stamp == st {
+		return c, nil
+	}
+	data, st, err := h.read(ctx, file, h.limits.FileBytes)
+	if absent(err) {
+		return cachedPins{}, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read %s: %w", file, err)
+	}
+	rows, err := parsePins(data, []string{"cid", "status"}, h.limits)
+	if err != nil {
+		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
+	}
+	c = cachedPins{stamp: st, sure: !st.fresh(h.clk.Now()), counts: PinCounts{Total: len(rows), ByStatus: map[string]int{}}}
+	for _, p := range rows {
+		c.counts.ByStatus[p.Status]++
+		if p.Status == PinPending || p.Status == PinFailed {
+			c.open = append(c.open, p)
+		}
+	}
+	h.mu.Lock()
+	h.pins[name] = c
+	h.mu.Unlock()
+	return c, nil
+}
+
+// ReadPins reads all rows of a backend's mapping; none when it has no file.
+func (h *Home) ReadPins(ctx context.Context, name string) ([]Pin, error) {
+	file := mappingFile(name)
+	data, _, err := h.read(ctx, file, h.limits.FileBytes)
+	if absent(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	rows, err := parsePins(data, nil, h.limits)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return rows, nil
+}
+
+// PinStamp differs whenever the mapping's file differs; empty when there is none.
+func (h *Home) PinStamp(name string) string {
+	st, _, there := h.stat(mappingFile(name))
+	if !there {
+		return ""
+	}
+	return st.String()
+}
+
+// statuses that are common are shared, so that ten thousand rows don't hold ten thousand texts.
+var statuses = map[string]string{PinStored: PinStored, PinPending: PinPending, PinFailed: PinFailed}
+
+func parsePins(data []byte, columns []string, l parquetfile.Limits) ([]Pin, error) {
+	t, err := parquetfile.Read(data, columns, l)
+	if err != nil {
+		return nil, err
+	}
+	if t.NumRows() > 0 && !t.Has("cid") {
+		return nil, &parquetfile.UnsupportedError{Column: "cid", Feature: "a mapping without that column"}
+	}
+	rows := make([]Pin, t.NumRows())
+	text := func(col string, i int) string {
+		s, _ := t.Column(col).String(i) //nolint:errcheck // null is empty
+		return s
+	}
+	for i := range rows {
+		status := text("status", i)
+		if s, ok := statuses[status]; ok {
+			status = s
+		}
+		rows[i] = Pin{CID: text("cid", i), Status: status, CARPath: text("car_file_path", i), Backend: text("backend_name", i),
+			CreatedAt: text("created_at", i), Metadata: text("metadata", i)}
+	}
+	return rows, nil
+}
+
+// LocalPins lists the CIDs of the local pin stores.
+func (h *Home) LocalPins(ctx context.Context) ([]string, error) {
+	seen := map[string]bool{}
+	var out []string
+	for _, file := range []string{"pin_metadata/pins.parquet", "pins/pins.parquet"} {
+		data, _, err := h.read(ctx, file, h.limits.FileBytes)
+		if absent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		rows, err := parsePins(data, []string{"cid"}, h.limits)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		for _, p := range rows {
+			if p.CID != "" && !seen[p.CID] {
+				seen[p.CID] = true
+				out = append(out, p.CID)
+			}
+		}
+	}
+	return out, nil
+}
+
+// mappingColumns are upstream's; all are texts.
+var mappingColumns = []parquetfile.ColumnSpec{{Name: "cid"}, {Name: "car_file_path"}, {Name: "backend_name"}, {Name: "created_at"}, {Name: "status"}, {Name: "metadata"}}
+
+// UpdatePins changes or adds rows of a backend's mapping, all in one rewrite;
+// rows and columns of others stay. The file and its folder are made if needed.
+func (h *Home) UpdatePins(ctx context.Context, name string, updates []PinUpdate) error {
+	if len(updates) == 0 {
+		return nil
+	}
+	if !safeName(name) {
+		return fmt.Errorf("update the mapping of %q: that is no name of a backend", name)
+	}
+	if err := h.root.MkdirAll(path.Join(dirBackends, name), 0o755); err != nil {
+		return fmt.Errorf("update the mapping of %s: %w", name, err)
+	}
+	now := h.clk.Now()
+	err := h.replace(ctx, change{name: mappingFile(name), limit: h.limits.FileBytes,
+		apply: func(old []byte) ([]byte, error) { return applyPins(old, name, updates, now, h.limits) },
+		merge: func(current, other []byte) ([]byte, error) {
+			return mergeRows(current, other, "cid", h.limits)
+		}})
+	if err != nil {
+		return fmt.Errorf("update the mapping of %s: %w", name, err)
+	}
+	return nil
+}
+
+// applyPins makes the new content of a mapping; nil where it says all of it already.
+func applyPins(old []byte, backend string, updates []PinUpdate, now time.Time, l parquetfile.Limits) ([]byte, error) {
+	if len(old) == 0 {
+		var rows []map[string]any
+		for _, u := range updates {
+			rows = append(rows, newPin(backend, u, now))
+		}
+		return parquetfile.New(mappingColumns, rows)
+	}
+	t, err := parquetfile.Read(old, []string{"cid", "status", "metadata"}, l)
+	if err != nil {
+		return nil, err
+	}
+	rowOf := make(map[string][]int, t.NumRows())
+	for i := range t.NumRows() {
+		if cid, ok := t.Column("cid").String(i); ok {
+			rowOf[cid] = append(rowOf[cid], i)
+		}
+	}
+	e := parquetfile.Edit{Set: map[string]map[int]any{}}
+	for _, u := range updates {
+		rows := rowOf[u.CID]
+		if len(rows) == 0 {
+			e.Append = append(e.Append, newPin(backend, u, now))
+			continue
+		}
+		for _, i := range rows { // one CID may stand in several rows: they are about the same content
+			editPin(&e, t, i, u, now)
+		}
+	}
+	if len(e.Append) == 0 && len(e.Set) == 0 {
+		return nil, nil
+	}
+	return parquetfile.Rewrite(old, e, l)
+}
+
+// editPin sets the cells of one row that differ.
+func editPin(e *parquetfile.Edit, t *parquetfile.Table, row int, u PinUpdate, now time.Time) {
+	set := func(col string, v any) {
+		if !t.Has(col) {
+			return
+		}
+		if e.Set[col] == nil {
+			e.Set[col] = map[int]any{}
+		}
+		e.Set[col][row] = v
+	}
+	changed := false
+	if s, _ := t.Column("status").String(row); s != u.Status { //nolint:errcheck // null is empty
+		set("status", u.Status)
+		changed = true
+	}
+	old, _ := t.Column("metadata").String(row) //nolint:errcheck // null is empty
+	if meta := mergeMeta(old, u.Meta); meta != old {
+		set("metadata", meta)
+		changed = true
+	}
+	if changed {
+		set("updated_at", now.UTC().Format("2006-01-02T15:04:05.000000"))
+	}
+}
+
+func newPin(backend string, u PinUpdate, now time.Time) map[string]any {
+	return map[string]any{"cid": u.CID, "car_file_path": u.CARPath, "backend_name": backend,
+		"created_at": now.UTC().Format("2006-01-02T15:04:05.000000"), "status": u.Status, "metadata": mergeMeta("{}", u.Meta)}
+}
+
+// mergeMeta merges keys into the JSON of a row; what is no JSON object stays as it is.
+func mergeMeta(old string, meta map[string]any) string {
+	if len(meta) == 0 {
+		return old
+	}
+	doc := map[string]any{}
+	if old != "" {
+		if err := json.Unmarshal([]byte(old), &doc); err != nil || doc == nil {
+			return old
+		}
+	}
+	for k, v := range meta {
+		if v == nil {
+			delete(doc, k)
+		} else {
+			doc[k] = v
+		}
+	}
+	out, err := json.Marshal(doc)
+	if err != nil {
+		return old
+	}
+	return string(out)
+}
+
+// mergeRows appends the rows of other whose key current doesn't have; nil when there are none.
+func mergeRows(current, other []byte, key string, l parquetfile.Limits) ([]byte, error) {
+	theirs, err := parquetfile.Read(other, nil, l)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := parquetfile.Read(current, []string{key}, l)
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for i := range ours.NumRows() {
+		if k, ok := ours.Column(key).String(i); ok {
+			have[k] = true
+		}
+	}
+	var e parquetfile.Edit
+	for i := range theirs.NumRows() {
+		k, ok := theirs.Column(key).String(i)
+		if !ok || have[k] {
+			continue
+		}
+		row := map[string]any{}
+		for _, col := range theirs.Names() {
+			switch v := theirs.Column(col).Value(i).(type) {
+			case string, bool, int64, float64, time.Time:
+				row[col] = v
+			}
+		}
+		e.Append = append(e.Append, row)
+	}
+	if len(e.Append) == 0 {
+		return nil, nil
+	}
+	return parquetfile.Rewrite(current, e, l)
+}

@@ -1,0 +1,179 @@
+package home
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// object is a JSON object that keeps the order of its keys and the texts of its
+// numbers, so that what this program doesn't know is written back as it was.
+type object struct {
+	keys []string
+	vals map[string]any
+}
+
+func newObject() *object { return &object{vals: map[string]any{}} }
+
+func (o *object) get(key string) any { return o.vals[key] }
+
+func (o *object) set(key string, v any) {
+	if _, ok := o.vals[key]; !ok {
+		o.keys = append(o.keys, key)
+	}
+	o.vals[key] = v
+}
+
+// maxNesting bounds the depth of a JSON document.
+const maxNesting = 64
+
+// parseObject reads a document that is one JSON object, and nothing after it.
+func parseObject(data []byte) (*object, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	v, err := parseValue(dec, 0)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		line := 1 + bytes.Count(data[:min(dec.InputOffset(), int64(len(data)))], []byte("\n"))
+		return nil, fmt.Errorf("line %d: %w", line, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the document")
+	}
+	o, ok := v.(*object)
+	if !ok {
+		return nil, errors.New("the document is not an object")
+	}
+	return o, nil
+}
+
+func parseValue(dec *json.Decoder, depth int) (any, error) {
+	if depth > maxNesting {
+		return nil, fmt.Errorf("nested deeper than %d", maxNesting)
+	}
+	t, err := dec.Token()
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case json.Delim('{'):
+		return parseMembers(dec, depth)
+	case json.Delim('['):
+		list := []any{}
+		for dec.More() {
+			v, err := parseValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := dec.Token()
+		return list, err
+	}
+	return t, nil
+}
+
+func parseMembers(dec *json.Decoder, depth int) (any, error) {
+	o := newObject()
+	for dec.More() {
+		k, err := dec.Token()
+		if err != nil {
+			return nil, err
+		}
+		key, ok := k.(string)
+		if !ok {
+			return nil, fmt.Errorf("a key that is no text: %v", k)
+		}
+		v, err := parseValue(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		o.set(key, v)
+	}
+	_, err := dec.Token()
+	return o, err
+}
+
+// python writes a value as json.dump(…, indent=2) does, without a newline at the end.
+func python(v any) []byte {
+	var b bytes.Buffer
+	writePython(&b, v, "\n")
+	return b.Bytes()
+}
+
+func writePython(b *bytes.Buffer, v any, indent string) {
+	switch x := v.(type) {
+	case *object:
+		if len(x.keys) == 0 {
+			b.WriteString("{}")
+			return
+		}
+		b.WriteByte('{')
+		for i, k := range x.keys {
+			comma(b, i)
+			b.WriteString(indent + "  ")
+			pythonString(b, k)
+			b.WriteString(": ")
+			writePython(b, x.vals[k], indent+"  ")
+		}
+		b.WriteString(indent + "}")
+	case []any:
+		if len(x) == 0 {
+			b.WriteString("[]")
+			return
+		}
+		b.WriteByte('[')
+		for i, e := range x {
+			comma(b, i)
+			b.WriteString(indent + "  ")
+			writePython(b, e, indent+"  ")
+		}
+		b.WriteString(indent + "]")
+	case string:
+		pythonString(b, x)
+	case nil:
+		b.WriteString("null")
+	default: // json.Number, bool
+		fmt.Fprint(b, x)
+	}
+}
+
+func comma(b *bytes.Buffer, i int) {
+	if i > 0 {
+		b.WriteByte(',')
+	}
+}
+
+var pythonEscapes = strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "\b", `\b`, "\f", `\f`)
+
+// pythonString escapes everything beyond ASCII, as json.dump does by default.
+func pythonString(b *bytes.Buffer, s string) {
+	b.WriteByte('"')
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r < 0x20 || r == '"' || r == '\\':
+			if e := pythonEscapes.Replace(s[:n]); e != s[:n] {
+				b.WriteString(e)
+			} else {
+				fmt.Fprintf(b, `\u%04x`, r)
+			}
+		case r < 0x7f:
+			b.WriteByte(byte(r))
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(b, `\u%04x`, r)
+		}
+		s = s[n:]
+	}
+	b.WriteByte('"')
+}

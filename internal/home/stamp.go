@@ -1,0 +1,61 @@
+package home
+
+import (
+	"fmt"
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// stamp tells whether a file is still the one that was read.
+type stamp struct {
+	ino          uint64
+	size         int64
+	mtime, ctime int64
+}
+
+// racy is how young a file may be for its stamp to hide a second write in the same tick of the file system's clock.
+const racy = 20 * time.Millisecond
+
+func stampOf(fi fs.FileInfo) stamp {
+	s := stamp{size: fi.Size(), mtime: fi.ModTime().UnixNano()}
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		s.ino, s.ctime = st.Ino, st.Ctim.Nano()
+	}
+	return s
+}
+
+// fresh tells whether the file is so young that its stamp can't be relied on.
+func (s stamp) fresh(now time.Time) bool { return now.UnixNano()-max(s.mtime, s.ctime) < int64(racy) }
+
+func (s stamp) String() string { return fmt.Sprintf("%x.%x.%x.%x", s.ino, s.size, s.mtime, s.ctime) }
+
+// cached is a value with the stamp of the file it was made from.
+type cached[T any] struct {
+	stamp stamp
+	value T
+	set   bool
+}
+
+// IsOwn tells whether a file is exactly what this program wrote last under that
+// name: an echo of our own work and no news.
+func (h *Home) IsOwn(name string, fi fs.FileInfo) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s, ok := h.own[name]
+	now := stampOf(fi)
+	return ok && s.ino == now.ino && s.size == now.size && s.mtime == now.mtime
+}
+
+func (h *Home) isOwnStamp(name string, now stamp) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s, ok := h.own[name]
+	return ok && s.ino == now.ino && s.size == now.size && s.mtime == now.mtime
+}
+
+func (h *Home) remember(name string, s stamp) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.own[name] = s
+}
