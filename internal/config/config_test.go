@@ -1,0 +1,107 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ipfskit.org/intelligent/internal/plan"
+)
+
+func load(t *testing.T, text string) (*Config, []Warning, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "intelligent.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load([]string{filepath.Join(dir, "none"), dir})
+}
+
+func TestValuesAreReadAndTheRestIsDefault(t *testing.T) {
+	c, w, err := load(t, "limits:\n  tasks: 3\nretry: {max: 1h}\nintervals:\n  dirty: 5\nschedule: {reconcile: 2d}\npriority:\n  stale: 9\nsources: [home]\n")
+	if err != nil || len(w) != 0 {
+		t.Fatal(w, err)
+	}
+	if c.Tasks != 3 || c.Plan.RetryMax != time.Hour || c.Dirty != 5*time.Second || c.Plan.Reconcile != 48*time.Hour || c.Plan.Priority[plan.CauseStale] != 9 || c.Metadata != time.Minute {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestLaterFilesWinByKey(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "intelligent.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"intelligent.yaml": "limits: {tasks: 3, watches: 7}", "intelligent.d/1.yaml": "limits: {tasks: 4}", "intelligent.d/2.yaml": "limits: {tasks: 5}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, _, err := Load([]string{dir})
+	if err != nil || c.Tasks != 5 || c.Watches != 7 {
+		t.Errorf("%+v %v", c, err)
+	}
+}
+
+func TestUnknownKeyIsAWarningWithTheNearest(t *testing.T) {
+	_, w, err := load(t, "limits:\n  taks: 3\n")
+	if err != nil || len(w) != 1 || w[0].Line != 2 || !strings.Contains(w[0].Text, "limits.tasks") {
+		t.Errorf("%v %v", w, err)
+	}
+}
+
+func TestWrongValuesAreAllNamedWithFileLineAndWhatIsAllowed(t *testing.T) {
+	_, _, err := load(t, "limits:\n  tasks: many\nretry:\n  max: -3s\nlog:\n  level: loud\nbackup:\n  enabled: perhaps\n")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"intelligent.yaml:2: key limits.tasks", "from 1 to 64", "intelligent.yaml:4: key retry.max", "one of err, warning", "true or false"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in\n%v", want, err)
+		}
+	}
+}
+
+func TestWhatIsNoConfigurationIsSaid(t *testing.T) {
+	for _, text := range []string{"- a\n", "a: [", "x: &a [*a]"} {
+		if _, w, err := load(t, text); err == nil && len(w) == 0 {
+			t.Errorf("%q was taken", text)
+		}
+	}
+	if _, _, err := load(t, ""); err != nil {
+		t.Errorf("an empty file: %v", err)
+	}
+}
+
+func TestPathsFollowTheEnvironment(t *testing.T) {
+	env := map[string]string{"HOME": "/home/u", "XDG_RUNTIME_DIR": "/run/user/7"}
+	p, err := FindPaths(func(k string) string { return env[k] }, false)
+	if err != nil || p.Home != "/home/u/.ipfs_kit" || p.State != "/home/u/.local/state/ipfs-kit-intelligent" || p.Runtime != "/run/user/7/ipfs-kit-intelligent" || p.Config[1] != "/home/u/.config/ipfs-kit" {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err := FindPaths(func(string) string { return "" }, false); err == nil {
+		t.Error("no error without HOME")
+	}
+}
+
+func TestRuntimeFolderOfOthersIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	if err := EnsureRuntime(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := EnsureRuntime(dir); err == nil {
+		t.Error("a folder that everybody can write to was taken")
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	f.Add("limits:\n  tasks: 3\n")
+	f.Fuzz(func(_ *testing.T, text string) {
+		Default().apply("f", []byte(text))
+	})
+}

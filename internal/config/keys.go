@@ -1,0 +1,167 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"ipfskit.org/intelligent/internal/plan"
+)
+
+// key is one key of the configuration: its full name, and where its value goes
+// (*time.Duration, *int, *bool, *string or *[]string).
+type key struct {
+	name string
+	to   func(*Config) any
+	// least and most bound numbers and durations.
+	least, most int64
+	// oneOf lists the words that are allowed.
+	oneOf []string
+	doc   string
+}
+
+func seconds(n int64) int64 { return n * int64(time.Second) }
+
+const year = int64(366 * 24 * time.Hour)
+
+// keys are all there are, in the order of the documentation.
+var keys = append([]key{
+	{"intervals.metadata", func(c *Config) any { return &c.Metadata }, seconds(1), year, nil, "how often registries and configurations are read again though nothing was heard"},
+	{"intervals.dirty", func(c *Config) any { return &c.Dirty }, seconds(1), year, nil, "how often all dirty marks are looked at though nothing was heard"},
+	{"intervals.health", func(c *Config) any { return &c.HealthTick }, seconds(1), year, nil, "how often it is looked whose health check is due"},
+	{"settle", func(c *Config) any { return &c.Settle }, 0, seconds(600), nil, "how long a file that can't be parsed may be in the middle of being written"},
+	{"aging", func(c *Config) any { return &c.Aging }, seconds(1), year, nil, "the wait that raises a task by one priority"},
+	{"stall", func(c *Config) any { return &c.Stall }, seconds(1), year, nil, "the time without progress after which a transfer is given up"},
+	{"limits.tasks", func(c *Config) any { return &c.Tasks }, 1, 64, nil, "tasks at once"},
+	{"limits.bus_backends", func(c *Config) any { return &c.BusBackends }, 0, 100_000, nil, "backends that are objects of the bus from the start"},
+	{"limits.watches", func(c *Config) any { return &c.Watches }, 0, 1 << 30, nil, "folders that are watched at most; 0: what the kernel allows"},
+	{"limits.remove_percent", func(c *Config) any { return &c.RemoveShare }, 0, 100, nil, "the share of a backend that a sync may remove without a person's word"},
+	{"retry.min", func(c *Config) any { return &c.Plan.RetryMin }, int64(time.Millisecond), year, nil, "the wait after the first failure"},
+	{"retry.max", func(c *Config) any { return &c.Plan.RetryMax }, seconds(1), year, nil, "the longest wait after failures"},
+	{"retry.blocked", func(c *Config) any { return &c.Plan.BlockedRetry }, seconds(1), year, nil, "when content that nobody had is looked for again"},
+	{"schedule.stale", func(c *Config) any { return &c.Plan.StaleAfter }, seconds(1), year, nil, "how old the last check of a backend may be that a bucket names"},
+	{"schedule.reconcile", func(c *Config) any { return &c.Plan.Reconcile }, seconds(60), year, nil, "how often a backend is compared whole"},
+	{"schedule.verify", func(c *Config) any { return &c.Plan.Verify }, seconds(60), year, nil, "how often stored content is read back"},
+	{"health.unhealthy_after", func(c *Config) any { return &c.Health.UnhealthyAfter }, 1, 1000, nil, "failures in a row that make a backend unhealthy"},
+	{"health.healthy_after", func(c *Config) any { return &c.Health.HealthyAfter }, 1, 1000, nil, "successes in a row that make it healthy again"},
+	{"health.probe_min", func(c *Config) any { return &c.Health.ProbeMin }, seconds(1), year, nil, "the first interval of health checks; it doubles while all is well"},
+	{"health.probe_max", func(c *Config) any { return &c.Health.ProbeMax }, seconds(1), year, nil, "the longest interval of health checks"},
+	{"backup.enabled", func(c *Config) any { return &c.Backup.Enabled }, 0, 0, nil, "whether backups are made"},
+	{"backup.targets", func(c *Config) any { return &c.Backup.Targets }, 0, 100, nil, "filesystem backends that are chosen where none says backup: true"},
+	{"backup.buckets", func(c *Config) any { return &c.Plan.BackupBuckets }, seconds(1), year, nil, "the least age of the last backup of bucket indices"},
+	{"backup.metadata", func(c *Config) any { return &c.Plan.BackupMetadata }, seconds(1), year, nil, "the least age of the last backup of metadata"},
+	{"backup.keep.last", func(c *Config) any { return &c.Backup.KeepLast }, 1, 10_000, nil, "backups that are kept whatever their age"},
+	{"backup.keep.daily", func(c *Config) any { return &c.Backup.KeepDaily }, 0, 10_000, nil, "days of which the last backup is kept"},
+	{"backup.keep.weekly", func(c *Config) any { return &c.Backup.KeepWeekly }, 0, 10_000, nil, "weeks of which the last backup is kept"},
+	{"backup.keep.monthly", func(c *Config) any { return &c.Backup.KeepMonthly }, 0, 10_000, nil, "months of which the last backup is kept"},
+	{"sources", func(c *Config) any { return &c.Sources }, 0, 0, []string{SourceHome, SourceBackends}, "where content comes from, in order"},
+	{"log.level", func(c *Config) any { return &c.LogLevel }, 0, 0, []string{"err", "warning", "info", "debug"}, "what is logged"},
+	{"supervision.hang", func(c *Config) any { return &c.Hang }, seconds(1), year, nil, "how long a worker may make no progress"},
+	{"supervision.grace", func(c *Config) any { return &c.Grace }, int64(time.Millisecond), seconds(60), nil, "how long a worker may take to end"},
+	{"supervision.abandoned", func(c *Config) any { return &c.Abandoned }, 1, 100, nil, "workers that ignore their end before systemd must restart the service"},
+}, priorityKeys()...)
+
+func priorityKeys() []key {
+	var out []key
+	for cause := range plan.DefaultRules().Priority {
+		out = append(out, key{"priority." + string(cause), func(c *Config) any { return c.priorities[cause] }, 1, 10, nil, "1 is the most urgent, 10 the least"})
+	}
+	slices.SortFunc(out, func(a, b key) int { return strings.Compare(a.name, b.name) })
+	return out
+}
+
+// set reads one value.
+func (k *key) set(c *Config, n *yaml.Node) error {
+	switch to := k.to(c).(type) {
+	case *time.Duration:
+		d, err := duration(n.Value)
+		if err != nil || n.Kind != yaml.ScalarNode || int64(d) < k.least || int64(d) > k.most {
+			return k.wrong(n, fmt.Sprintf("a time from %s to %s, such as 90s, 15m, 6h, 7d", time.Duration(k.least), time.Duration(k.most)))
+		}
+		*to = d
+	case *int:
+		v, err := strconv.ParseInt(n.Value, 10, 64)
+		if err != nil || n.Kind != yaml.ScalarNode || v < k.least || v > k.most {
+			return k.wrong(n, fmt.Sprintf("a whole number from %d to %d", k.least, k.most))
+		}
+		*to = int(v)
+	case *bool:
+		if n.Tag != "!!bool" || n.Decode(to) != nil {
+			return k.wrong(n, "true or false")
+		}
+	case *string:
+		if n.Kind != yaml.ScalarNode || !slices.Contains(k.oneOf, n.Value) {
+			return k.wrong(n, "one of "+strings.Join(k.oneOf, ", "))
+		}
+		*to = n.Value
+	case *[]string:
+		var list []string
+		if n.Kind != yaml.SequenceNode || n.Decode(&list) != nil || slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(k.oneOf, s) }) {
+			return k.wrong(n, "a list of "+strings.Join(k.oneOf, ", "))
+		}
+		*to = list
+	}
+	return nil
+}
+
+func (k *key) wrong(n *yaml.Node, allowed string) error {
+	value := n.Value
+	if n.Kind != yaml.ScalarNode {
+		value = "a list or group"
+	}
+	return fmt.Errorf("key %s: %q is not allowed; it must be %s", k.name, value, allowed)
+}
+
+// duration takes Go's durations, days, and plain seconds.
+func duration(s string) (time.Duration, error) {
+	if n, err := strconv.ParseFloat(s, 64); err == nil {
+		return time.Duration(n * float64(time.Second)), nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseFloat(days, 64)
+		return time.Duration(n * 24 * float64(time.Hour)), err
+	}
+	return time.ParseDuration(s)
+}
+
+// Doc describes one key.
+type Doc struct{ Key, Default, Text string }
+
+// Reference lists all keys with their defaults.
+func Reference() []Doc {
+	c := Default()
+	var out []Doc
+	for _, k := range keys {
+		out = append(out, Doc{k.name, k.show(c), k.doc})
+	}
+	return out
+}
+
+func (k *key) show(c *Config) string {
+	switch v := k.to(c).(type) {
+	case *time.Duration:
+		return v.String()
+	case *int:
+		return strconv.Itoa(*v)
+	case *bool:
+		return strconv.FormatBool(*v)
+	case *string:
+		return *v
+	case *[]string:
+		return "[" + strings.Join(*v, ", ") + "]"
+	}
+	return ""
+}
+
+// Show writes the configuration that counts, a key a line.
+func (c *Config) Show() string {
+	var sb strings.Builder
+	for _, k := range keys {
+		fmt.Fprintf(&sb, "%s: %s\n", k.name, k.show(c))
+	}
+	return sb.String()
+}

@@ -1,0 +1,273 @@
+// Package watch tells what changed in a home: inotify at once, and a sweep now
+// and then for what inotify can't see. Both say the same: look there. It decides
+// nothing, and telling twice does no harm.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"ipfskit.org/intelligent/internal/clock"
+)
+
+// Change is something to look at.
+type Change struct {
+	// Rel is the changed name below the home; empty when Everything or Home is set.
+	Rel string
+	// Everything must be looked at: events were lost, or it is time to.
+	Everything bool
+	// Home says that the home came (true in There) or went.
+	Home, There bool
+}
+
+// Layout says what is worth watching. Names are relative to the home.
+type Layout struct {
+	// Fixed folders are watched always, those that are missing once they come.
+	Fixed []string
+	// Parent is the folder whose folders are watched too, with Children below each.
+	Parent   string
+	Children []string
+}
+
+// Options of a watcher.
+type Options struct {
+	// Home is the absolute path that is watched.
+	Home   string
+	Layout Layout
+	Clock  clock.Clock
+	// Sweep is the interval at which everything is looked at though nothing was heard.
+	Sweep time.Duration
+	// IsOwn tells whether a file is just what this program wrote: no news.
+	IsOwn func(rel string, fi fs.FileInfo) bool
+	// MaxWatches bounds the watches; 0: what the kernel allows.
+	MaxWatches int
+}
+
+// Stats say how much is seen at once.
+type Stats struct {
+	// Watched folders, and those that are only seen by the sweep.
+	Watched, Unwatched int
+	// Network says that the home is on a file system that tells nothing of other machines' changes.
+	Network bool
+}
+
+// Watcher watches one home.
+type Watcher struct {
+	o         Options
+	fs        *fsnotify.Watcher
+	watched   map[string]bool // relative folders
+	unwatched map[string]bool
+	network   bool
+	present   bool
+	stats     atomic.Pointer[Stats]
+}
+
+// New makes a watcher; Run does the work.
+func New(o Options) *Watcher {
+	w := &Watcher{o: o}
+	w.stats.Store(&Stats{})
+	return w
+}
+
+// Stats are current.
+func (w *Watcher) Stats() Stats { return *w.stats.Load() }
+
+// Run tells out about every change until ctx ends. beat is called for each event
+// and sweep, idle before each wait. Folders that come, go and are replaced are followed.
+func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) (err error) {
+	w.fs, err = fsnotify.NewBufferedWatcher(4096)
+	if err != nil {
+		return fmt.Errorf("watch the home: %w", err)
+	}
+	defer func() { err = errors.Join(err, w.fs.Close()) }()
+	w.watched, w.unwatched, w.present = map[string]bool{}, map[string]bool{}, false
+	w.look(out)
+	t := w.o.Clock.NewTimer(w.o.Sweep)
+	defer t.Stop()
+	for {
+		idle()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case ev, ok := <-w.fs.Events:
+			if !ok {
+				return errors.New("the kernel's watch ended")
+			}
+			beat()
+			w.event(ev, out)
+		case err, ok := <-w.fs.Errors:
+			if !ok {
+				return errors.New("the kernel's watch ended")
+			}
+			beat()
+			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+				return fmt.Errorf("watch the home: %w", err)
+			}
+			w.look(out)
+			out(Change{Everything: true})
+		case <-t.C:
+			beat()
+			t.Reset(w.o.Sweep)
+			w.look(out)
+			out(Change{Everything: true})
+		}
+	}
+}
+
+// look finds out whether the home is there, and watches what should be.
+func (w *Watcher) look(out func(Change)) {
+	fi, err := os.Stat(w.o.Home)
+	there := err == nil && fi.IsDir()
+	if there != w.present {
+		w.present = there
+		if !there {
+			clear(w.watched)
+			clear(w.unwatched)
+		}
+	}
+	if !there {
+		w.watchParent()
+		out(Change{Home: true})
+		return
+	}
+	w.network = onNetwork(w.o.Home)
+	w.addAll(out)
+	out(Change{Home: true, There: true})
+}
+
+// watchParent watches the nearest folder that exists above a home that doesn't.
+func (w *Watcher) watchParent() {
+	for dir := filepath.Dir(w.o.Home); ; dir = filepath.Dir(dir) {
+		if w.fs.Add(dir) == nil || dir == filepath.Dir(dir) {
+			return
+		}
+	}
+}
+
+// addAll watches every folder of the layout that is there and not watched yet.
+func (w *Watcher) addAll(out func(Change)) {
+	for _, rel := range w.o.Layout.Fixed {
+		w.add(rel)
+	}
+	entries, err := os.ReadDir(filepath.Join(w.o.Home, w.o.Layout.Parent))
+	if err == nil {
+		for _, e := range entries {
+			if e.IsDir() {
+				w.addChild(filepath.Join(w.o.Layout.Parent, e.Name()), out)
+			}
+		}
+	}
+	w.count()
+}
+
+func (w *Watcher) count() {
+	w.stats.Store(&Stats{Watched: len(w.watched), Unwatched: len(w.unwatched), Network: w.network})
+}
+
+// addChild watches a folder of the parent and what is watched below it; what is new is looked at.
+func (w *Watcher) addChild(rel string, out func(Change)) {
+	fresh := w.add(rel)
+	for _, c := range w.o.Layout.Children {
+		if w.add(filepath.Join(rel, c)) {
+			fresh = true
+		}
+		if fresh {
+			out(Change{Rel: filepath.Join(rel, c)}) // it may have been written before the watch stood
+		}
+	}
+}
+
+// add watches one folder; true when it is a new one.
+func (w *Watcher) add(rel string) bool {
+	if w.watched[rel] {
+		return false
+	}
+	path := filepath.Join(w.o.Home, rel)
+	fi, err := os.Lstat(path)
+	if err != nil || !fi.IsDir() {
+		delete(w.unwatched, rel)
+		return false
+	}
+	if w.o.MaxWatches > 0 && len(w.watched) >= w.o.MaxWatches {
+		w.unwatched[rel] = true
+		return false
+	}
+	switch err := w.fs.Add(path); {
+	case errors.Is(err, syscall.ENOSPC): // the kernel's limit: the sweep sees the rest
+		w.unwatched[rel] = true
+		return false
+	case err != nil:
+		return false
+	}
+	delete(w.unwatched, rel)
+	w.watched[rel] = true
+	return true
+}
+
+// event passes one event on.
+func (w *Watcher) event(ev fsnotify.Event, out func(Change)) {
+	rel, err := filepath.Rel(w.o.Home, ev.Name)
+	if err != nil || rel == "." || !filepath.IsLocal(rel) {
+		w.look(out) // the home itself, or something above it
+		return
+	}
+	if ev.Has(fsnotify.Chmod) && !ev.Has(fsnotify.Write|fsnotify.Create|fsnotify.Remove|fsnotify.Rename) {
+		return
+	}
+	if ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename) {
+		w.gone(rel)
+		out(Change{Rel: rel})
+		return
+	}
+	fi, err := os.Lstat(ev.Name)
+	if err == nil && fi.IsDir() {
+		w.folder(rel, out)
+		return
+	}
+	if err == nil && w.o.IsOwn != nil && w.o.IsOwn(rel, fi) {
+		return
+	}
+	out(Change{Rel: rel})
+}
+
+// gone forgets the watches of a folder that was deleted or moved away, and of what was below it.
+func (w *Watcher) gone(rel string) {
+	for dir := range w.watched {
+		if dir == rel || len(dir) > len(rel) && dir[:len(rel)+1] == rel+"/" {
+			w.fs.Remove(filepath.Join(w.o.Home, dir)) //nolint:errcheck // it is gone: nothing is watched there
+			delete(w.watched, dir)
+		}
+	}
+	w.count()
+}
+
+// folder watches a folder that came; whatever is in it may have come before the watch.
+func (w *Watcher) folder(rel string, out func(Change)) {
+	w.addAll(out)
+	out(Change{Rel: rel})
+	entries, err := os.ReadDir(filepath.Join(w.o.Home, rel))
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		out(Change{Rel: filepath.Join(rel, e.Name())})
+	}
+}
+
+// network file systems, whose servers tell nothing of what other machines change.
+var networkTypes = map[int64]bool{0x6969: true, 0xff534d42: true, 0xfe534d42: true, 0x517b: true, 0x65735546: true, 0x01021997: true, 0x00c36400: true}
+
+func onNetwork(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && networkTypes[int64(st.Type)] //nolint:unconvert // its type differs between machines
+}

@@ -1,0 +1,201 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ipfskit.org/intelligent/internal/clock"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var layout = Layout{Fixed: []string{".", "index/marks", "backends"}, Parent: "backends", Children: []string{"dirty_metadata"}}
+
+// recorder collects changes.
+type recorder struct {
+	mu   sync.Mutex
+	seen []Change
+	news chan struct{}
+}
+
+func (r *recorder) out(c Change) {
+	r.mu.Lock()
+	r.seen = append(r.seen, c)
+	r.mu.Unlock()
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when a change came that is wanted.
+func (r *recorder) wait(t *testing.T, what string, want func(Change) bool) {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	for {
+		r.mu.Lock()
+		for i, c := range r.seen {
+			if want(c) {
+				r.seen = r.seen[i+1:]
+				r.mu.Unlock()
+				return
+			}
+		}
+		r.mu.Unlock()
+		select {
+		case <-r.news:
+		case <-limit:
+			t.Fatalf("no word of %s; seen %v", what, r.seen)
+		}
+	}
+}
+
+func (r *recorder) name(t *testing.T, rel string) {
+	t.Helper()
+	r.wait(t, rel, func(c Change) bool { return c.Rel == rel })
+}
+
+func start(t *testing.T, o Options) (*Watcher, *recorder) {
+	t.Helper()
+	if o.Clock == nil {
+		o.Clock = clock.System
+	}
+	if o.Sweep == 0 {
+		o.Sweep = time.Hour
+	}
+	o.Layout = layout
+	r := &recorder{news: make(chan struct{}, 1)}
+	w := New(o)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.Run(ctx, r.out, func() {}, func() {}) //nolint:errcheck // it ends with its context
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	r.wait(t, "the home", func(c Change) bool { return c.Home })
+	return w, r
+}
+
+func home(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{"index/marks", "backends/nas"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func write(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(path+time.Now().String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWritesInPlaceAndByRenameAreSeen(t *testing.T) {
+	dir := home(t)
+	_, r := start(t, Options{Home: dir})
+	mark := filepath.Join(dir, "index/marks/a.json")
+	write(t, mark)
+	r.name(t, "index/marks/a.json")
+	write(t, mark+".tmp")
+	if err := os.Rename(mark+".tmp", mark); err != nil {
+		t.Fatal(err)
+	}
+	r.name(t, "index/marks/a.json.tmp")
+	r.name(t, "index/marks/a.json")
+	write(t, filepath.Join(dir, "backends/nas/dirty_metadata"))
+	r.name(t, "backends/nas/dirty_metadata")
+}
+
+func TestFoldersThatComeAndAreReplacedAreFollowed(t *testing.T) {
+	dir := home(t)
+	_, r := start(t, Options{Home: dir})
+	if err := os.MkdirAll(filepath.Join(dir, "backends/new/dirty_metadata"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(t, "the new folder", func(c Change) bool { return c.Rel == "backends/new/dirty_metadata" || c.Rel == "backends/new" })
+	for i := range 100 { // the watch of a new folder stands a moment after the folder
+		write(t, filepath.Join(dir, "backends/new/dirty_metadata", fmt.Sprint(i)))
+	}
+	r.name(t, "backends/new/dirty_metadata/99")
+	if err := os.Rename(filepath.Join(dir, "index"), filepath.Join(dir, "old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "backends/new")); err != nil {
+		t.Fatal(err)
+	}
+	r.name(t, "backends/new")
+	if err := os.MkdirAll(filepath.Join(dir, "backends/new"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.name(t, "backends/new")
+	write(t, filepath.Join(dir, "backends/new/dirty_metadata"))
+	r.name(t, "backends/new/dirty_metadata")
+}
+
+func TestHomeThatComesAndGoesIsSeen(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "deep", "home")
+	_, r := start(t, Options{Home: dir, Sweep: 50 * time.Millisecond})
+	if err := os.MkdirAll(filepath.Join(dir, "index/marks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(t, "the home that came", func(c Change) bool { return c.Home && c.There })
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(t, "the home that went", func(c Change) bool { return c.Home && !c.There })
+}
+
+func TestOwnWritesAreNoNews(t *testing.T) {
+	dir := home(t)
+	_, r := start(t, Options{Home: dir, IsOwn: func(rel string, _ fs.FileInfo) bool { return rel == "index/marks/own" }})
+	write(t, filepath.Join(dir, "index/marks/own"))
+	write(t, filepath.Join(dir, "index/marks/foreign"))
+	r.name(t, "index/marks/foreign")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.seen {
+		if c.Rel == "index/marks/own" {
+			t.Error("an echo was told")
+		}
+	}
+}
+
+func TestBeyondTheLimitOfWatchesTheSweepGoesOn(t *testing.T) {
+	dir := home(t)
+	for i := range 20 {
+		if err := os.MkdirAll(filepath.Join(dir, "backends", fmt.Sprint(i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, r := start(t, Options{Home: dir, MaxWatches: 5, Sweep: 20 * time.Millisecond})
+	r.wait(t, "the sweep", func(c Change) bool { return c.Everything })
+	if s := w.Stats(); s.Watched != 5 || s.Unwatched < 15 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestTwoHundredMarksAtOnceAreAllTold(t *testing.T) {
+	dir := home(t)
+	_, r := start(t, Options{Home: dir})
+	for i := range 200 {
+		write(t, filepath.Join(dir, "index/marks", fmt.Sprint(i)))
+	}
+	for i := range 200 {
+		want := fmt.Sprintf("index/marks/%d", i)
+		r.wait(t, want, func(c Change) bool { return c.Rel == want })
+	}
+}
