@@ -1,0 +1,169 @@
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Severities of issues and alerts, the pressing first.
+const (
+	SeverityCritical = "critical"
+	SeverityError    = "error"
+	SeverityWarning  = "warning"
+	// SeverityInfo is worth knowing and nothing is wrong.
+	SeverityInfo = "info"
+)
+
+// severities is their order.
+var severities = []string{SeverityCritical, SeverityError, SeverityWarning, SeverityInfo}
+
+// overdueBackup is how long a bucket may be without a backup before that is wrong and not just due.
+const overdueBackup = 24 * time.Hour
+
+type healthDoc struct {
+	Healthy     bool           `json:"healthy"`
+	State       string         `json:"state"`
+	StateReason string         `json:"state_reason"`
+	IssueCount  int            `json:"issue_count"`
+	BySeverity  map[string]int `json:"by_severity"`
+	Issues      []issue        `json:"issues"`
+	Truncated   bool           `json:"truncated,omitempty"`
+	Backends    healthSummary  `json:"backend_health_summary"`
+	Unknown     uint64         `json:"unknown_backends"`
+}
+
+// issue is one thing to know: what is so, why, and what to do.
+type issue struct {
+	Severity       string  `json:"severity"`
+	Code           string  `json:"code"`
+	Backend        *string `json:"backend"`
+	What           string  `json:"what"`
+	Why            string  `json:"why"`
+	Recommendation string  `json:"recommendation"`
+	Since          *string `json:"since"`
+}
+
+// HealthDocument is what `health --json` prints. It is healthy where no issue is worse than info.
+func HealthDocument(f Facts) ([]byte, error) {
+	all := slices.Concat(serviceIssues(f), backendIssues(f), homeIssues(f))
+	slices.SortStableFunc(all, func(a, b issue) int {
+		return cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity))
+	})
+	d := healthDoc{Healthy: true, State: f.Manager.State, StateReason: f.Manager.StateReason, IssueCount: len(all),
+		BySeverity: map[string]int{}, Backends: healthSummary{f.Healthy, f.Monitored, float(f.Manager.HealthPercent)}}
+	if f.Manager.Backends > f.Monitored {
+		d.Unknown = f.Manager.Backends - f.Monitored
+	}
+	for _, i := range all {
+		d.BySeverity[i.Severity]++
+		d.Healthy = d.Healthy && i.Severity == SeverityInfo
+	}
+	d.Issues, d.Truncated = list(all, false)
+	return marshal("health", d)
+}
+
+func serviceIssues(f Facts) []issue {
+	m := f.Manager
+	var out []issue
+	switch m.State {
+	case StateDegraded:
+		out = append(out, issue{SeverityError, "service-degraded", nil, "the service works only in part", m.StateReason,
+			"read its log: ipfs-kit-intelligent errors, journalctl --user -u ipfs-kit-intelligent", nil})
+	case StateWaiting:
+		out = append(out, issue{SeverityWarning, "no-home", nil, "there is no home to watch at " + m.Home, m.StateReason,
+			"make it with ipfs-kit, or set IPFS_KIT_HOME for the service", nil})
+	case StatePaused:
+		out = append(out, issue{SeverityInfo, "paused", nil, "the service is paused: nothing is synced", m.StateReason,
+			"ipfs-kit-intelligent resume", nil})
+	}
+	for _, w := range f.Workers {
+		if !w.Healthy {
+			out = append(out, issue{SeverityError, "worker-unhealthy", nil,
+				fmt.Sprintf("worker %s is %s, after %d restarts", w.Name, w.State, w.Restarts), w.LastError,
+				"it is replaced by itself; if it does not heal: ipfs-kit-intelligent restart", isoTime(w.LastBeat)})
+		}
+	}
+	for _, a := range m.Alerts {
+		sev := a.Severity
+		if !slices.Contains(severities, sev) {
+			sev = SeverityWarning
+		}
+		out = append(out, issue{sev, a.Code, nil, a.Title, "an alert stands", "ipfs-kit-intelligent status --detailed", isoTime(a.Since)})
+	}
+	return out
+}
+
+func backendIssues(f Facts) []issue {
+	var out []issue
+	for _, b := range f.Backends {
+		name := b.Name
+		add := func(severity, code, what, why, mend string, since time.Time) {
+			out = append(out, issue{severity, code, &name, what, why, mend, isoTime(since)})
+		}
+		switch b.Health {
+		case HealthMisconfigured:
+			add(SeverityError, "backend-misconfigured", "backend "+name+" can't be used as it is configured", b.LastError,
+				"mend its configuration; ipfs-kit-intelligent explain "+name, time.Time{})
+		case HealthUnhealthy:
+			add(SeverityError, "backend-unhealthy", fmt.Sprintf("backend %s failed its last %d checks", name, b.ErrorCount), b.LastError,
+				"see that it runs and can be reached at "+orText(b.Endpoint, "its place")+", then ipfs-kit-intelligent check "+name, b.LastCheck)
+		case HealthDegraded:
+			add(SeverityWarning, "backend-degraded", "backend "+name+" works, but not well", b.LastError,
+				"ipfs-kit-intelligent explain "+name, b.LastCheck)
+		}
+		switch {
+		case b.Blocked != "":
+			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
+				"provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
+		case b.Dirty && b.Health != HealthMisconfigured:
+			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has %d actions to sync", name, b.PendingActions), b.LastError,
+				"wait, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
+		}
+	}
+	return out
+}
+
+func homeIssues(f Facts) []issue {
+	var out []issue
+	for _, p := range f.Problems {
+		out = append(out, issue{SeverityError, "file-unreadable", nil, p.File + " can't be read", p.Error,
+			"see what is in it: ipfs-kit-intelligent inspect " + p.File, nil})
+	}
+	due, overdue := 0, 0
+	for _, b := range f.Buckets {
+		if !needsBackup(f, b) {
+			continue
+		}
+		since := b.LastBackup
+		if f.Manager.Started.After(since) {
+			since = f.Manager.Started // before, nobody was here to make one
+		}
+		if f.Now.Sub(since) > overdueBackup {
+			overdue++
+		} else {
+			due++
+		}
+	}
+	if overdue > 0 {
+		out = append(out, issue{SeverityWarning, "backup-overdue", nil, fmt.Sprintf("%d buckets had no backup for a day or longer", overdue),
+			"no filesystem backend took one", "see that a filesystem backend is configured and healthy, then ipfs-kit-intelligent backup", nil})
+	}
+	if due > 0 {
+		out = append(out, issue{SeverityInfo, "backup-due", nil, fmt.Sprintf("%d buckets need a backup", due),
+			"their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup", nil})
+	}
+	if f.Unwatched > 0 {
+		out = append(out, issue{SeverityInfo, "unwatched", nil, fmt.Sprintf("%d folders are looked at in intervals instead of watched", f.Unwatched),
+			"the system watches no more folders for this user", "raise fs.inotify.max_user_watches with sysctl", nil})
+	}
+	return out
+}
+
+func orText(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
