@@ -73,13 +73,16 @@ type Holder struct {
 
 // Want is one thing that the planner wants done now.
 type Want struct {
-	Kind, Mode, Cause, Reason string
-	Priority                  int
+	Kind, Mode, Reason string
+	Priority           uint8
+	// Asked says that a person or a program asked for it.
+	Asked bool
 }
 
 // Wait is one thing that the planner would do later; Until is zero when only a change or a person ends the wait.
 type Wait struct {
 	Kind, Reason string
+	Blocked      bool
 	Until        time.Time
 }
 

@@ -3,15 +3,24 @@ package status
 import "time"
 
 type tasksDoc struct {
-	Tasks  []taskDoc `json:"tasks"`
-	Cursor string    `json:"cursor"`
+	Tasks  []taskLine `json:"tasks"`
+	Cursor string     `json:"cursor"`
+}
+
+// taskLine is what a list of tasks tells of each.
+type taskLine struct {
+	ID       uint64 `json:"id"`
+	Kind     string `json:"kind"`
+	Backend  string `json:"backend"`
+	State    string `json:"state"`
+	Progress float  `json:"progress"`
 }
 
 // TasksDocument is what `tasks --json` prints: one page; the cursor is empty at the end.
 func TasksDocument(page []Task, cursor string) ([]byte, error) {
-	d := tasksDoc{Tasks: make([]taskDoc, 0, len(page)), Cursor: cursor}
+	d := tasksDoc{Tasks: make([]taskLine, 0, len(page)), Cursor: cursor}
 	for _, t := range page {
-		d.Tasks = append(d.Tasks, taskOf(t))
+		d.Tasks = append(d.Tasks, taskLine{t.ID, t.Kind, t.Backend, t.State, float(t.Progress)})
 	}
 	return marshal("tasks", d)
 }
@@ -77,15 +86,16 @@ type explainDoc struct {
 type wantDoc struct {
 	Kind     string `json:"kind"`
 	Mode     string `json:"mode"`
-	Cause    string `json:"cause"`
 	Reason   string `json:"reason"`
-	Priority int    `json:"priority"`
+	Priority uint8  `json:"priority"`
+	Asked    bool   `json:"asked"`
 }
 
 type waitDoc struct {
-	Kind   string  `json:"kind"`
-	Reason string  `json:"reason"`
-	Until  *string `json:"until"`
+	Kind    string  `json:"kind"`
+	Reason  string  `json:"reason"`
+	Blocked bool    `json:"blocked"`
+	Until   *string `json:"until"`
 }
 
 // ExplainDocument is what `explain --json` prints: the backend, the planner's
@@ -94,10 +104,10 @@ func ExplainDocument(b Backend, decision []string, wants []Want, waits []Wait) (
 	d := explainDoc{Backend: b.Name, Details: detailsOf(b), Wants: []wantDoc{}, Waits: []waitDoc{}}
 	d.Decision, _ = list(decision, true)
 	for _, w := range wants {
-		d.Wants = append(d.Wants, wantDoc(w))
+		d.Wants = append(d.Wants, wantDoc{w.Kind, w.Mode, w.Reason, w.Priority, w.Asked})
 	}
 	for _, w := range waits {
-		d.Waits = append(d.Waits, waitDoc{w.Kind, w.Reason, isoTime(w.Until)})
+		d.Waits = append(d.Waits, waitDoc{w.Kind, w.Reason, w.Blocked, isoTime(w.Until)})
 	}
 	return marshal("explain", d)
 }

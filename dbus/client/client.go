@@ -1,0 +1,182 @@
+// Package client calls a running service over D-Bus. It never starts one: each
+// call says so to the bus, and an absent service is ErrNotRunning.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// Names on the bus.
+const (
+	BusName  = "org.ipfskit.Intelligent1"
+	RootPath = godbus.ObjectPath("/org/ipfskit/Intelligent1")
+
+	manager = BusName + ".Manager"
+	backend = BusName + ".Backend"
+	task    = BusName + ".Task"
+	worker  = BusName + ".Worker"
+	errName = BusName + ".Error."
+)
+
+// ErrNotRunning says that nobody owns the service's name on the bus, or that there is no bus.
+var ErrNotRunning = errors.New("ipfs-kit-intelligent is not running")
+
+// Options are those of a method: additions within version 1 of the interface go there.
+type Options map[string]any
+
+// Client is one connection to the bus of a service.
+type Client struct {
+	conn *godbus.Conn
+	// Address is the bus that it speaks to.
+	Address string
+}
+
+// SessionAddress is the address of the session bus that the environment names,
+// empty where there is none. It never starts one.
+func SessionAddress(getenv func(string) string) string {
+	if a := getenv("DBUS_SESSION_BUS_ADDRESS"); a != "" && a != "autolaunch:" {
+		return a
+	}
+	if run := getenv("XDG_RUNTIME_DIR"); run != "" {
+		path := filepath.Join(run, "bus")
+		if fi, err := os.Stat(path); err == nil && fi.Mode()&os.ModeSocket != 0 {
+			return "unix:path=" + path
+		}
+	}
+	return ""
+}
+
+// Dial connects to a bus: "session", "system", or a D-Bus address. No bus there is ErrNotRunning.
+func Dial(ctx context.Context, address string) (*Client, error) {
+	switch address {
+	case "session":
+		if address = SessionAddress(os.Getenv); address == "" {
+			return nil, fmt.Errorf("%w: there is no session bus", ErrNotRunning)
+		}
+	case "system":
+		address = "unix:path=/run/dbus/system_bus_socket"
+		if a := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); a != "" {
+			address = a
+		}
+	}
+	type result struct {
+		conn *godbus.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := godbus.Connect(address)
+		done <- result{conn, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, fmt.Errorf("%w: no bus answers at %s: %w", ErrNotRunning, address, r.err)
+		}
+		return &Client{conn: r.conn, Address: address}, nil
+	case <-ctx.Done():
+		go func() { // a bus that accepts and says nothing: close what may still come
+			if r := <-done; r.conn != nil {
+				r.conn.Close() //nolint:errcheck // nobody uses it
+			}
+		}()
+		return nil, fmt.Errorf("connect to the bus at %s: %w", address, ctx.Err())
+	}
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// call calls a method of the service and stores its results.
+func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string, results []any, args ...any) error {
+	for i, a := range args {
+		if o, ok := a.(Options); ok {
+			args[i] = variants(o)
+		}
+	}
+	call := c.conn.Object(BusName, path).CallWithContext(ctx, method, godbus.FlagNoAutoStart, args...)
+	if call.Err != nil {
+		return asError(ctx, call.Err)
+	}
+	if err := call.Store(results...); err != nil {
+		return fmt.Errorf("understand the answer of %s: %w", method, err)
+	}
+	return nil
+}
+
+func variants(o Options) map[string]godbus.Variant {
+	m := make(map[string]godbus.Variant, len(o))
+	for k, v := range o {
+		m[k] = godbus.MakeVariant(v)
+	}
+	return m
+}
+
+// asError makes the service's errors *status.Error, and those that say that nobody is there ErrNotRunning.
+func asError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("wait for the answer of the service: %w", ctx.Err())
+	}
+	if errors.Is(err, godbus.ErrClosed) {
+		return fmt.Errorf("%w: its bus ended", ErrNotRunning)
+	}
+	var de godbus.Error
+	if !errors.As(err, &de) {
+		var pe *godbus.Error
+		if !errors.As(err, &pe) {
+			return err
+		}
+		de = *pe
+	}
+	msg := ""
+	if len(de.Body) > 0 {
+		msg, _ = de.Body[0].(string) //nolint:errcheck // without a text the name is said
+	}
+	if code, ok := strings.CutPrefix(de.Name, errName); ok {
+		if msg == "" {
+			msg = code
+		}
+		return &status.Error{Code: status.Code(code), Message: msg}
+	}
+	switch de.Name {
+	case "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner", "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Disconnected":
+		return fmt.Errorf("%w on the bus at hand", ErrNotRunning)
+	case "org.freedesktop.DBus.Error.AccessDenied":
+		return &status.Error{Code: status.AccessDenied, Message: msg}
+	}
+	return fmt.Errorf("%s: %s", de.Name, msg)
+}
+
+// Owner is the process that owns the service's name.
+func (c *Client) Owner(ctx context.Context) (pid uint32, err error) {
+	bus := c.conn.BusObject()
+	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", 0, BusName).Store(&pid); err != nil {
+		return 0, asError(ctx, err)
+	}
+	return pid, nil
+}
+
+// WorkerPath is the object of a worker.
+func WorkerPath(name string) godbus.ObjectPath { return RootPath + "/workers/" + godbus.ObjectPath(name) }
+
+// TaskPath is the object of a task.
+func TaskPath(id uint64) godbus.ObjectPath {
+	return RootPath + "/tasks/" + godbus.ObjectPath(strconv.FormatUint(id, 10))
+}
+
+// TaskID is the task of an object, or false.
+func TaskID(path godbus.ObjectPath) (uint64, bool) {
+	s, ok := strings.CutPrefix(string(path), string(RootPath)+"/tasks/")
+	id, err := strconv.ParseUint(s, 10, 64)
+	return id, ok && err == nil
+}

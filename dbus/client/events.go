@@ -1,0 +1,78 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	godbus "github.com/godbus/dbus/v5"
+)
+
+// Event is one signal of the service, with its arguments by name.
+type Event struct {
+	Signal string         `json:"event"`
+	Object string         `json:"object"`
+	Args   map[string]any `json:"args"`
+}
+
+// signalArgs are the names of the arguments, in the interfaces' order.
+var signalArgs = map[string][]string{
+	manager + ".BackendDirty":         {"backend", "name", "pending"},
+	manager + ".BackendClean":         {"backend", "name"},
+	manager + ".BackendHealthChanged": {"backend", "name", "old", "new", "why"},
+	manager + ".TaskNew":              {"id", "task", "backend", "kind"},
+	manager + ".TaskRemoved":          {"id", "task", "backend", "kind", "result"},
+	manager + ".WorkerRestarted":      {"name", "restarts", "why"},
+	manager + ".MetadataChanged":      {"generation"},
+	manager + ".AlertRaised":          {"code", "severity", "title", "details"},
+	manager + ".AlertCleared":         {"code"},
+	task + ".Completed":               {"success", "message"},
+	"org.freedesktop.DBus.Properties.PropertiesChanged": {"interface", "changed", "invalidated"},
+}
+
+// Events calls each for every signal until ctx ends or the service does
+// (ErrNotRunning). Ready is called once nothing can be missed any more.
+func (c *Client) Events(ctx context.Context, ready func(), each func(Event)) error {
+	signals, stop, err := c.subscribe(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ready()
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("watch the service: %w", ctx.Err())
+		case s, ok := <-signals:
+			if !ok || gone(s) {
+				return fmt.Errorf("%w any more", ErrNotRunning)
+			}
+			if names, known := signalArgs[s.Name]; known {
+				each(event(s, names))
+			}
+		}
+	}
+}
+
+func event(s *godbus.Signal, names []string) Event {
+	e := Event{Signal: s.Name[strings.LastIndexByte(s.Name, '.')+1:], Object: string(s.Path), Args: map[string]any{}}
+	for i, name := range names {
+		if i < len(s.Body) {
+			e.Args[name] = plain(s.Body[i])
+		}
+	}
+	return e
+}
+
+// plain takes variants apart, so that JSON shows their values.
+func plain(v any) any {
+	m, ok := v.(map[string]godbus.Variant)
+	if !ok {
+		return v
+	}
+	out := make(map[string]any, len(m))
+	for k, e := range m {
+		out[k] = plain(e.Value())
+	}
+	return out
+}

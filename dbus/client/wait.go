@@ -1,0 +1,162 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// signalBuffer is how many signals may wait for a slow reader; more are dropped by the connection in its own goroutine.
+const signalBuffer = 256
+
+// subscribe gets the service's signals and the news of its end, until stop is called.
+func (c *Client) subscribe(ctx context.Context) (signals chan *godbus.Signal, stop func(), err error) {
+	rules := [][]godbus.MatchOption{
+		{godbus.WithMatchSender(BusName), godbus.WithMatchPathNamespace(RootPath)},
+		{godbus.WithMatchSender("org.freedesktop.DBus"), godbus.WithMatchInterface("org.freedesktop.DBus"),
+			godbus.WithMatchMember("NameOwnerChanged"), godbus.WithMatchArg(0, BusName)},
+	}
+	signals = make(chan *godbus.Signal, signalBuffer)
+	c.conn.Signal(signals)
+	stop = func() {
+		c.conn.RemoveSignal(signals)
+		for _, r := range rules {
+			c.conn.RemoveMatchSignal(r...) //nolint:errcheck // the connection may be gone
+		}
+	}
+	for _, r := range rules {
+		if err := c.conn.AddMatchSignalContext(ctx, r...); err != nil {
+			stop()
+			return nil, nil, fmt.Errorf("watch the service: %w", asError(ctx, err))
+		}
+	}
+	return signals, stop, nil
+}
+
+// gone says that the service left the bus.
+func gone(s *godbus.Signal) bool {
+	if s.Name != "org.freedesktop.DBus.NameOwnerChanged" || len(s.Body) != 3 || s.Body[0] != BusName {
+		return false
+	}
+	return s.Body[2] == ""
+}
+
+// Ended says that a task will not go on by itself.
+func Ended(state string) bool {
+	switch state {
+	case status.TaskDone, status.TaskPartial, status.TaskFailed, status.TaskCancelled, status.TaskBlocked:
+		return true
+	}
+	return false
+}
+
+// WaitTasks returns when all tasks ended, with how they did, in the order of
+// ids. Progress is called with each state that was seen, the last one included.
+func (c *Client) WaitTasks(ctx context.Context, ids []uint64, progress func(status.Task)) ([]status.Task, error) {
+	signals, stop, err := c.subscribe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	out := make([]status.Task, len(ids))
+	open := map[uint64]int{}
+	look := func(id uint64, i int) error {
+		t, err := c.Task(ctx, id)
+		var se *status.Error
+		if errors.As(err, &se) && se.Code == status.NoSuchTask && out[i].ID != 0 {
+			delete(open, id) // forgotten: what was seen last is what is known
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		out[i] = t
+		progress(t)
+		if Ended(t.State) {
+			delete(open, id)
+		}
+		return nil
+	}
+	for i, id := range ids {
+		open[id] = i
+		if err := look(id, i); err != nil {
+			return nil, err
+		}
+	}
+	for len(open) > 0 {
+		select {
+		case <-ctx.Done():
+			return out, fmt.Errorf("wait for %d tasks: %w", len(open), ctx.Err())
+		case s, ok := <-signals:
+			if !ok || gone(s) {
+				return out, fmt.Errorf("%w any more: it ended while %d tasks were waited for; they go on when it runs again", ErrNotRunning, len(open))
+			}
+			id, isTask := TaskID(s.Path)
+			if strings.HasSuffix(s.Name, ".TaskRemoved") && len(s.Body) > 0 {
+				id, isTask = s.Body[0].(uint64)
+			}
+			if i, wanted := open[id]; isTask && wanted {
+				if err := look(id, i); err != nil {
+					return out, err
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// WaitFor returns when the manager is as good says, looking again whenever something changed.
+func (c *Client) WaitFor(ctx context.Context, good func(status.Manager) bool) (status.Manager, error) {
+	signals, stop, err := c.subscribe(ctx)
+	if err != nil {
+		return status.Manager{}, err
+	}
+	defer stop()
+	for {
+		m, err := c.Properties(ctx)
+		if err != nil || good(m) {
+			return m, err
+		}
+		for changed := false; !changed; {
+			select {
+			case <-ctx.Done():
+				return m, fmt.Errorf("wait for the service: %w", ctx.Err())
+			case s, ok := <-signals:
+				if !ok || gone(s) {
+					return m, fmt.Errorf("%w any more", ErrNotRunning)
+				}
+				changed = s.Path == RootPath
+			}
+		}
+	}
+}
+
+// WaitGone returns when nobody owns the service's name.
+func (c *Client) WaitGone(ctx context.Context) error {
+	signals, stop, err := c.subscribe(ctx)
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if _, err := c.Owner(ctx); errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the service's end: %w", ctx.Err())
+		case s, ok := <-signals:
+			if !ok || gone(s) {
+				return nil
+			}
+		}
+	}
+}
