@@ -52,13 +52,17 @@ func misconfigured(name string, err error, hint string) error {
 
 // open opens a backend for one task.
 func (s *Service) open(ctx context.Context, name string) (backend.Adapter, error) {
-	cat, lane, err := s.backendForTask(name)
+	s.mu.Lock()
+	e, err := s.entryOf(name)
 	if err != nil {
+		s.mu.Unlock()
 		return nil, err
 	}
+	cat, lane := e.cat, e.lane
+	s.mu.Unlock()
 	spec, err := specOf(cat)
 	if err != nil {
 		return nil, err
 	}
-	return types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Stall: s.config().StallLimit(), WrapRoot: s.opts.WrapBackendRoot})
+	return types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Stall: s.config().Stall, WrapRoot: s.opts.WrapBackendRoot})
 }

@@ -136,3 +136,9 @@ func classifyBackend(rest, base string) (Kind, string) {
 func safeName(name string) bool {
 	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\x00") && len(name) <= 200
 }
+
+// BackendsDir holds a folder for each backend, and MarkDir is its mark below that.
+const (
+	BackendsDir = dirBackends
+	MarkDir     = nameMark
+)

@@ -1,0 +1,149 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// attach opens, locks and reads a home that is there. It is called by the dirty
+// monitor whenever the home is seen, and does nothing when it is open already.
+func (s *Service) attach(ctx context.Context, p *Pulse) error {
+	s.mu.Lock()
+	open := s.home != nil
+	s.mu.Unlock()
+	if open {
+		return nil
+	}
+	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
+	if errors.Is(err, fs.ErrNotExist) {
+		s.detach("the home is not there")
+		return nil
+	}
+	if err != nil {
+		s.detach(err.Error())
+		return nil
+	}
+	unlock, err := h.Lock(home.Owner{PID: os.Getpid(), Host: hostname(), Bus: s.opts.Bus, Version: s.opts.Version, Since: s.started})
+	if err != nil {
+		return errors.Join(s.refuse(err), h.Close())
+	}
+	if n, err := h.Sweep(ctx); err != nil {
+		s.log.WithError(err).Warn("leftovers of an earlier run could not be removed")
+	} else if n > 0 {
+		s.log.Infof("%d leftovers of an earlier run were removed", n)
+	}
+	cat := catalog.New(h)
+	began := s.clk.Now()
+	names, err := cat.RefreshAll(ctx, s.extendWhileReading(p))
+	if ctx.Err() != nil {
+		return errors.Join(ctx.Err(), unlock(), h.Close())
+	}
+	s.noteRead(err)
+	s.log.Infof("read the home %s: %d names in %s", h.Path(), len(cat.Names()), s.clk.Now().Sub(began).Round(time.Millisecond))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.home, s.unlock, s.cat = h, unlock, cat
+	s.homeID = homeID(h.Path())
+	s.lastScan = s.clk.Now()
+	delete(s.trouble, "home")
+	for _, name := range names {
+		s.update(name, true)
+	}
+	s.chooseTargets()
+	s.restoreRequests()
+	s.tell(status.Event{Kind: status.ManagerChanged})
+	s.wentOnce.Do(func() { close(s.wentHome) })
+	return nil
+}
+
+// refuse is for a home that another service has: at the start this one ends, later it waits.
+func (s *Service) refuse(err error) error {
+	var locked *home.LockedError
+	if !errors.As(err, &locked) {
+		s.detach(err.Error())
+		return nil
+	}
+	s.mu.Lock()
+	s.lockErr = locked
+	s.mu.Unlock()
+	s.detach(locked.Error())
+	return nil
+}
+
+// detach is for a home that is not there, or no more: it is waited for, nothing
+// new begins, and what was known of it stays.
+func (s *Service) detach(why string) {
+	s.mu.Lock()
+	h, unlock := s.home, s.unlock
+	s.home, s.unlock = nil, nil
+	if s.trouble["home"] != why {
+		s.trouble["home"] = why
+		s.log.WithField("MESSAGE_ID", idWaiting).Infof("waiting for the home %s: %s", s.opts.Paths.Home, why)
+	}
+	if h != nil {
+		for _, e := range s.entries {
+			s.queue.Set(e.name, nil)
+			s.queue.SetWake(e.name, time.Time{})
+		}
+		for _, t := range s.tasks.byID {
+			if t.cancel != nil {
+				t.cancel(errGone)
+			}
+		}
+	}
+	s.tell(status.Event{Kind: status.ManagerChanged})
+	s.mu.Unlock()
+	s.wentOnce.Do(func() { close(s.wentHome) })
+	if h != nil {
+		if err := errors.Join(h.Close(), unlock()); err != nil {
+			s.log.WithError(err).Warn("the home could not be let go cleanly")
+		}
+	}
+}
+
+// extendWhileReading beats, and asks systemd for more time while a big home is read.
+func (s *Service) extendWhileReading(p *Pulse) func() {
+	last := s.clk.Now()
+	return func() {
+		p.Beat()
+		if now := s.clk.Now(); now.Sub(last) > time.Second {
+			last = now
+			s.not.extend(30 * time.Second) //nolint:errcheck // READY will say it again
+		}
+	}
+}
+
+// noteRead tells people about what could not be read; the last good data stays.
+func (s *Service) noteRead(err error) {
+	if err == nil {
+		s.clearTrouble("read")
+		return
+	}
+	s.setTrouble("read", err.Error())
+	s.log.WithField("MESSAGE_ID", idUnreadable).WithError(err).Warn("part of the home could not be read; what was known of it stays")
+}
+
+func (s *Service) setTrouble(kind, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble[kind] != text {
+		s.trouble[kind] = text
+		s.tell(status.Event{Kind: status.ManagerChanged})
+	}
+}
+
+func (s *Service) clearTrouble(kind string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.trouble[kind]; ok {
+		delete(s.trouble, kind)
+		s.tell(status.Event{Kind: status.ManagerChanged})
+	}
+}

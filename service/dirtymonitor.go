@@ -1,0 +1,205 @@
+package service
+
+import (
+	"context"
+	"path"
+	"strings"
+	"time"
+
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/internal/watch"
+)
+
+// metaWant is what the metadata reader must read again.
+type metaWant struct {
+	configs, registry, buckets bool
+	pins                       map[string]bool
+}
+
+// dirtyMonitor is the worker of that name: it hears what changes in the home,
+// reads marks at once, and passes all else on to the metadata reader.
+func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
+	w := watch.New(watch.Options{Home: s.opts.Paths.Home, Clock: s.clk, Sweep: s.config().Dirty, MaxWatches: s.config().Watches,
+		IsOwn: s.isOwn, Layout: watch.Layout{Fixed: home.FixedDirs(), Parent: home.BackendsDir, Children: []string{home.MarkDir}}})
+	s.mu.Lock()
+	s.watcher = w
+	s.mu.Unlock()
+	changes := make(chan watch.Change, 1024)
+	ended := make(chan error, 1)
+	wctx, cancel := context.WithCancel(ctx)
+	go func() {
+		ended <- w.Run(wctx, func(c watch.Change) {
+			select {
+			case changes <- c:
+			case <-wctx.Done():
+			}
+		}, func() {}, func() {})
+	}()
+	defer func() { cancel(); <-ended }()
+	m := &monitor{s: s, p: p, settling: map[string]bool{}}
+	m.timer = s.clk.NewTimer(time.Hour)
+	m.timer.Stop()
+	defer m.timer.Stop()
+	for {
+		p.Idle(time.Time{})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-ended:
+			ended <- err // for the deferred wait
+			return err
+		case <-s.rescan:
+			p.Busy()
+			m.everything(ctx)
+		case <-m.timer.C:
+			p.Busy()
+			m.settled(ctx)
+		case c := <-changes:
+			p.Busy()
+			if err := s.inject(status.WorkerDirtyMonitor); err != nil {
+				return err
+			}
+			if err := m.change(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (s *Service) isOwn(rel string, fi fileInfo) bool {
+	s.mu.Lock()
+	h := s.home
+	s.mu.Unlock()
+	return h != nil && h.IsOwn(rel, fi)
+}
+
+// monitor is one incarnation of the dirty monitor.
+type monitor struct {
+	s *Service
+	p *Pulse
+	// settling backends have a file that may be in the middle of being written.
+	settling map[string]bool
+	timer    *time.Timer
+}
+
+// change looks at what a change is about.
+func (m *monitor) change(ctx context.Context, c watch.Change) error {
+	switch {
+	case c.Home && c.There:
+		return m.s.attach(ctx, m.p)
+	case c.Home:
+		m.s.detach("the home is not there")
+	case c.Everything:
+		m.everything(ctx)
+	default:
+		m.name(ctx, c.Rel)
+	}
+	return nil
+}
+
+// name looks at one file.
+func (m *monitor) name(ctx context.Context, rel string) {
+	kind, backend := home.Classify(rel)
+	s := m.s
+	switch kind {
+	case home.Mark:
+		m.mark(ctx, backend)
+	case home.BackendDir:
+		m.mark(ctx, backend)
+		s.wantMeta(func(w *metaWant) { w.configs = true; w.pins[backend] = true })
+	case home.BackendConfig:
+		s.wantMeta(func(w *metaWant) { w.configs = true })
+	case home.Registry:
+		s.wantMeta(func(w *metaWant) { w.registry = true })
+	case home.BucketFile:
+		s.wantMeta(func(w *metaWant) { w.buckets = true })
+	case home.Mapping:
+		s.wantMeta(func(w *metaWant) { w.pins[backend] = true })
+	case home.CAR:
+		if strings.HasSuffix(path.Base(rel), ".car") {
+			s.sourceAppeared()
+		}
+	case home.Hint, home.Foreign:
+	}
+}
+
+// mark reads the marks of one backend and plans it anew if they changed.
+func (m *monitor) mark(ctx context.Context, name string) {
+	m.s.mu.Lock()
+	cat := m.s.cat
+	open := m.s.home != nil
+	m.s.mu.Unlock()
+	if !open {
+		return
+	}
+	changed, err := cat.RefreshMark(ctx, name)
+	if err != nil {
+		if ctx.Err() == nil {
+			m.s.log.WithField("BACKEND", name).WithError(err).Warn("its dirty marks could not be read")
+		}
+		return
+	}
+	if b, ok := cat.Get(name); ok && b.Dirty != nil && b.Dirty.Settling {
+		m.settling[name] = true
+		m.timer.Reset(m.s.config().Settle + 100*time.Millisecond)
+	}
+	if !changed || !m.p.Alive() {
+		return
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	m.s.update(name, false)
+}
+
+// settled looks again at files that could not be parsed.
+func (m *monitor) settled(ctx context.Context) {
+	names := m.settling
+	m.settling = map[string]bool{}
+	for name := range names {
+		m.mark(ctx, name)
+	}
+}
+
+// everything looks at all marks: at the sweep, after lost events, when asked.
+func (m *monitor) everything(ctx context.Context) {
+	m.s.mu.Lock()
+	cat := m.s.cat
+	open := m.s.home != nil
+	m.s.mu.Unlock()
+	if !open {
+		return
+	}
+	names, err := cat.RefreshMarks(ctx, m.p.Beat)
+	if err != nil && ctx.Err() == nil {
+		m.s.log.WithError(err).Warn("not all dirty marks could be read")
+	}
+	if !m.p.Alive() {
+		return
+	}
+	for _, name := range names {
+		if b, ok := cat.Get(name); ok && b.Dirty != nil && b.Dirty.Settling {
+			m.settling[name] = true
+			m.timer.Reset(m.s.config().Settle + 100*time.Millisecond)
+		}
+	}
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	for _, name := range names {
+		m.s.update(name, false)
+	}
+}
+
+// wantMeta asks the metadata reader to read something again.
+func (s *Service) wantMeta(f func(*metaWant)) {
+	s.mu.Lock()
+	if s.metaWant.pins == nil {
+		s.metaWant.pins = map[string]bool{}
+	}
+	f(&s.metaWant)
+	s.mu.Unlock()
+	select {
+	case s.metaKick <- struct{}{}:
+	default: // it is awake
+	}
+}

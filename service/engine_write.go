@@ -1,0 +1,376 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/logging"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/status"
+
+	"ipfskit.org/intelligent/dbus"
+)
+
+func (s *Service) background() context.Context { return context.Background() }
+
+// usable refuses requests while nothing can be done. It needs mu.
+func (s *Service) usable() error {
+	switch {
+	case s.home == nil:
+		return status.Errorf(status.NotReady, "the home %s is not there yet; make it, or name another with IPFS_KIT_HOME", s.opts.Paths.Home)
+	case s.paused:
+		return status.Errorf(status.Paused, "the service is paused; resume it first: ipfs-kit-intelligent resume")
+	}
+	return nil
+}
+
+// pick finds the backends that are named. It needs mu.
+func (s *Service) pick(names []string) ([]*entry, error) {
+	var out []*entry
+	for _, n := range names {
+		e, ok := s.entries[n]
+		if !ok || !e.counted.counted {
+			return nil, noBackend(n)
+		}
+		if !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+// all lists the backends that count and that want says, in the order of names. It needs mu.
+func (s *Service) all(want func(*entry) bool) []*entry {
+	var out []*entry
+	for _, n := range s.cat.Names() {
+		if e, ok := s.entries[n]; ok && e.counted.counted && want(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// enqueue writes requests down and queues their tasks. r says what is asked for of each.
+func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), r func(*entry) request) ([]uint64, error) {
+	s.mu.Lock()
+	if err := s.usable(); err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	picked, err := choose()
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	reqs := make([]request, len(picked))
+	for i, e := range picked {
+		reqs[i] = r(e)
+		if t, ok := e.live[reqs[i].Kind]; ok {
+			reqs[i].ID = t.ID // the task that waits or runs already serves it
+		} else {
+			reqs[i].ID = s.freshID()
+		}
+	}
+	s.mu.Unlock()
+	now := s.clk.Now()
+	for i, e := range picked {
+		if err := s.journalRequest(ctx, e.name, reqs[i], now); err != nil {
+			s.log.WithError(err).Warn("a request could not be written down; it is done all the same, but a restart would forget it")
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := make([]uint64, len(picked))
+	for i, e := range picked {
+		e.asked = append(e.asked, reqs[i])
+		for kind, a := range e.tries { // a person's word resets the wait
+			a.Next = now
+			e.tries[kind] = a
+		}
+		e.blocked = plan.Blocked{}
+		e.health.Reset()
+		s.look(e)
+		ids[i] = reqs[i].ID
+		if t, ok := e.live[reqs[i].Kind]; ok {
+			ids[i] = t.ID
+		}
+	}
+	return ids, nil
+}
+
+// Sync queues forced syncs: of the named ones, else of every dirty one. A clean one that is named is compared whole.
+func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]uint64, error) {
+	return s.enqueue(ctx, func() ([]*entry, error) {
+		if len(names) > 0 {
+			list, err := s.pick(names)
+			if err != nil {
+				return nil, err
+			}
+			return list, misconfiguredOne(list)
+		}
+		return s.all(func(e *entry) bool { return (e.counted.dirty || reconcile) && e.misconfigured == "" }), nil
+	}, func(e *entry) request {
+		return request{Kind: status.KindPinSync, Reconcile: reconcile || len(names) > 0 && !e.counted.dirty}
+	})
+}
+
+func misconfiguredOne(list []*entry) error {
+	for _, e := range list {
+		if e.misconfigured != "" {
+			return status.Errorf(status.BackendUnavailable, "backend %s can't be used: %s", e.name, e.misconfigured)
+		}
+	}
+	return nil
+}
+
+// Check queues health checks.
+func (s *Service) Check(ctx context.Context, names []string) ([]uint64, error) {
+	return s.simple(ctx, names, status.KindHealthCheck, func(*entry) bool { return true })
+}
+
+// Backup queues backups of both kinds: on the named ones, else on the usual targets.
+func (s *Service) Backup(ctx context.Context, names []string) ([]uint64, error) {
+	var ids []uint64
+	for _, kind := range []string{status.KindBackupBuckets, status.KindBackupMetadata} {
+		more, err := s.simple(ctx, names, kind, func(e *entry) bool { return s.targets.names[e.name] })
+		if err != nil {
+			return ids, err
+		}
+		ids = append(ids, more...)
+	}
+	return ids, nil
+}
+
+// Verify queues the reading back of what is stored.
+func (s *Service) Verify(ctx context.Context, names []string) ([]uint64, error) {
+	return s.simple(ctx, names, status.KindVerify, func(*entry) bool { return true })
+}
+
+func (s *Service) simple(ctx context.Context, names []string, kind string, usual func(*entry) bool) ([]uint64, error) {
+	return s.enqueue(ctx, func() ([]*entry, error) {
+		if len(names) > 0 {
+			list, err := s.pick(names)
+			if err != nil {
+				return nil, err
+			}
+			return list, misconfiguredOne(list)
+		}
+		return s.all(func(e *entry) bool { return e.misconfigured == "" && usual(e) }), nil
+	}, func(*entry) request { return request{Kind: kind} })
+}
+
+// Restore queues a restore.
+func (s *Service) Restore(ctx context.Context, name, what string, o dbus.RestoreOptions) (uint64, error) {
+	if !slices.Contains([]string{home.SetBuckets, home.SetMetadata}, what) {
+		if what == "pins" {
+			return 0, status.Errorf(status.Unsupported, "restoring pins is not there yet; a backend's content is read as a source by every sync")
+		}
+		return 0, status.Errorf(status.InvalidArgument, "what %q is none of: buckets, metadata, pins", what)
+	}
+	ids, err := s.enqueue(ctx, func() ([]*entry, error) { return s.pick([]string{name}) }, func(*entry) request {
+		return request{Kind: status.KindRestore, What: what, Into: o.Into, Backup: o.Backup, Overwrite: o.Overwrite}
+	})
+	if err != nil {
+		return 0, err
+	}
+	return ids[0], nil
+}
+
+// Dismiss gives up what a backend can't do, by a person's word.
+func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
+	s.mu.Lock()
+	list, err := s.pick([]string{name})
+	if err == nil {
+		err = s.usable()
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return 0, err
+	}
+	h, cat, dirty := s.home, s.cat, list[0].cat.Dirty
+	s.mu.Unlock()
+	if dirty == nil || !dirty.IsDirty {
+		return 0, nil
+	}
+	if _, err := h.ClearDirty(ctx, name, home.Cleared{Seen: dirty, Dismiss: true}); err != nil {
+		return 0, err
+	}
+	if _, err := cat.RefreshMark(ctx, name); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.entries[name]; ok {
+		e.blocked = plan.Blocked{}
+		delete(e.tries, status.KindPinSync)
+		s.update(name, false)
+	}
+	s.log.WithField(logging.FieldBackend, name).Infof("%d actions were given up by a person's word", dirty.Unsynced)
+	return uint64(dirty.Unsynced), nil //nolint:gosec // a count
+}
+
+// Rescan looks at everything again.
+func (s *Service) Rescan(context.Context) error {
+	s.wantMeta(func(w *metaWant) { w.configs, w.registry, w.buckets = true, true, true })
+	select {
+	case s.rescan <- struct{}{}:
+	default: // one is asked for already
+	}
+	return nil
+}
+
+// Reload reads the configuration again; one that is wrong is refused, and the old one stays.
+func (s *Service) Reload(ctx context.Context) error {
+	cfg, warnings, err := config.Load(s.opts.Paths.Config)
+	if err != nil {
+		s.log.WithField(logging.FieldMessageID, logging.IDConfiguration).WithError(err).Error("the new configuration is wrong; the old one stays")
+		return status.Errorf(status.InvalidArgument, "the configuration is wrong, and the old one stays:\n%v", err)
+	}
+	for _, w := range warnings {
+		s.log.Warn(w.String())
+	}
+	s.cfg.Store(cfg)
+	if lv, err := logging.ParseLevel(cfg.LogLevel); err == nil {
+		s.log.SetLevel(lv)
+	}
+	s.queue.SetLimit(cfg.Tasks)
+	s.mu.Lock()
+	s.rules = cfg.Plan
+	if s.home != nil {
+		s.chooseTargets()
+		s.lookAll()
+	}
+	s.mu.Unlock()
+	s.log.WithField(logging.FieldMessageID, logging.IDConfiguration).Info("the configuration was read again")
+	return s.Rescan(ctx)
+}
+
+// Pause stops new tasks of one backend, or of all.
+func (s *Service) Pause(_ context.Context, name string, d time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var until time.Time
+	if d > 0 {
+		until = s.clk.Now().Add(d)
+	}
+	if name == "" {
+		s.paused, s.pausedTo = true, until
+		s.queue.Pause(true)
+		s.queue.SetWake(globalState, until)
+		s.saveService()
+		s.tell(status.Event{Kind: status.ManagerChanged})
+		return nil
+	}
+	list, err := s.pick([]string{name})
+	if err != nil {
+		return err
+	}
+	list[0].paused, list[0].pausedUntil = true, until
+	s.look(list[0])
+	s.save(list[0])
+	return nil
+}
+
+// Resume ends a pause.
+func (s *Service) Resume(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name == "" {
+		s.resume()
+		return nil
+	}
+	list, err := s.pick([]string{name})
+	if err != nil {
+		return err
+	}
+	list[0].paused, list[0].pausedUntil = false, time.Time{}
+	s.look(list[0])
+	s.save(list[0])
+	return nil
+}
+
+// resume needs mu.
+func (s *Service) resume() {
+	s.paused, s.pausedTo = false, time.Time{}
+	s.queue.SetWake(globalState, time.Time{})
+	s.queue.Pause(false)
+	s.saveService()
+	s.tell(status.Event{Kind: status.ManagerChanged})
+}
+
+// CancelTask ends a task: one that runs at an item's border, one that waits at once.
+func (s *Service) CancelTask(_ context.Context, id uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tasks.byID[id]
+	if !ok {
+		return status.Errorf(status.NoSuchTask, "there is no task %d; list them with: ipfs-kit-intelligent tasks", id)
+	}
+	e := s.entries[t.Backend]
+	if !t.live() || e == nil {
+		return status.Errorf(status.NotCancelable, "task %d has ended: %s", id, t.State)
+	}
+	if t.cancel != nil {
+		t.cancel(errCancelled)
+		return nil
+	}
+	mark := ""
+	if e.cat != nil && e.cat.Dirty != nil {
+		mark = e.cat.Dirty.Version
+	}
+	now := s.clk.Now()
+	s.failTry(e, t.Kind, mark, errCancelled, now)
+	s.answer(e, t)
+	s.finish(e, t, status.TaskCancelled, errCancelled.Error(), "cancelled", now)
+	s.look(e)
+	return nil
+}
+
+// RetryTask lets a task that waits go on now.
+func (s *Service) RetryTask(_ context.Context, id uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tasks.byID[id]
+	if !ok {
+		return status.Errorf(status.NoSuchTask, "there is no task %d; list them with: ipfs-kit-intelligent tasks", id)
+	}
+	e := s.entries[t.Backend]
+	if !t.live() || e == nil {
+		return status.Errorf(status.InvalidArgument, "task %d has ended (%s): ask for a new one, for example with: ipfs-kit-intelligent sync --backend %s", id, t.State, t.Backend)
+	}
+	if a, ok := e.tries[t.Kind]; ok {
+		a.Next = s.clk.Now()
+		e.tries[t.Kind] = a
+	}
+	e.blocked = plan.Blocked{}
+	e.health.Reset()
+	s.look(e)
+	return nil
+}
+
+// RestartWorker replaces a worker by a fresh one.
+func (s *Service) RestartWorker(_ context.Context, name string) error {
+	if !s.sup.ask(name) {
+		return status.Errorf(status.NoSuchWorker, "there is no worker %q; they are %v", name, status.Workers)
+	}
+	return nil
+}
+
+// LogLevel is the level by LogControl1's names.
+func (s *Service) LogLevel() string { return logging.LevelName(s.log.GetLevel()) }
+
+// SetLogLevel changes it until the next start.
+func (s *Service) SetLogLevel(level string) error {
+	lv, err := logging.ParseLevel(level)
+	if err != nil {
+		return status.Errorf(status.InvalidArgument, "%v", err)
+	}
+	s.log.SetLevel(lv)
+	return nil
+}
+
+// LogTarget is journal or console.
+func (s *Service) LogTarget() string { return logging.Target() }

@@ -1,0 +1,105 @@
+package service
+
+import (
+	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/health"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// entry is what the service knows of one backend. It is guarded by Service.mu;
+// what it points at in the catalog is immutable.
+type entry struct {
+	name string
+	// cat is nil once nothing in the home names the backend.
+	cat *catalog.Backend
+	// lane outlives tasks: what hangs keeps it.
+	lane *backend.Lane
+	// target is what the configuration points at.
+	target string
+	// since is when this service first knew it.
+	since  time.Time
+	health health.Tracker
+	// tries are the attempts by kind of task.
+	tries map[string]plan.Attempt
+	// blocked says what a dirty backend waits for that nobody here has.
+	blocked plan.Blocked
+	// paused until a time, or until a person says so (pausedUntil zero).
+	paused      bool
+	pausedUntil time.Time
+	// asked are requests of people that are not done.
+	asked []request
+	// live tasks by kind.
+	live map[string]*task
+	// ids that live tasks had before a restart.
+	ids map[string]uint64
+	// announced is the version of the mark that was announced as dirty, stood that of one that stood at the start.
+	announced, stood string
+	// misconfigured is why it can't be used, empty otherwise.
+	misconfigured string
+	// sentinel is the identity that was seen there last.
+	sentinel        string
+	sentinelDiffers bool
+	// moved: it points somewhere else than what was synced; all of it must be compared.
+	moved bool
+
+	lastSync, lastReconcile, lastProof time.Time
+	backups                            map[string]backupState
+	lastError                          string
+	usage                              backend.Usage
+	told                               registryTold
+	counted                            facts
+	// changed says that what survives a restart is not saved yet.
+	changed bool
+}
+
+// request is something that a person or a program asked for. It is kept until it is done.
+type request struct {
+	// ID is the task's.
+	ID        uint64 `json:"-"`
+	Kind      string `json:"-"`
+	Reconcile bool   `json:"reconcile,omitempty"`
+	// What, Into, Backup and Overwrite are of restores.
+	What      string `json:"what,omitempty"`
+	Into      string `json:"into,omitempty"`
+	Backup    string `json:"backup,omitempty"`
+	Overwrite bool   `json:"overwrite,omitempty"`
+}
+
+// healthState is what people are told: misconfigured wins over what probes say.
+func (e *entry) healthState() string {
+	if e.misconfigured != "" {
+		return status.HealthMisconfigured
+	}
+	if s := e.health.State(); s != status.HealthUnknown {
+		return s
+	}
+	if e.cat != nil && e.cat.Row != nil {
+		switch e.cat.Row.Health {
+		case status.HealthHealthy, status.HealthUnhealthy:
+			return e.cat.Row.Health // what was found before this service began
+		}
+	}
+	return status.HealthUnknown
+}
+
+// isFilesystem tells whether a canonical type lies on a file system of this machine.
+func isFilesystem(typ string) bool { return typ == home.TypeFilesystem }
+
+// answer takes the requests of a kind that a task with this id has served.
+func (e *entry) answer(kind string) (ids []uint64) {
+	var rest []request
+	for _, r := range e.asked {
+		if r.Kind == kind {
+			ids = append(ids, r.ID)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	e.asked = rest
+	return ids
+}

@@ -1,0 +1,114 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"ipfskit.org/intelligent/internal/queue"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// Causes of a task's end that come from outside.
+var (
+	errCancelled   = errors.New("cancelled by a person")
+	errGone        = errors.New("its backend is gone from the configuration")
+	errRetargeted  = errors.New("its configuration points somewhere else now")
+	errInterrupted = errors.New("the service is stopping")
+)
+
+// executor is the task_executor worker: it takes what the queue lets go and
+// runs each operation in a goroutine that it waits for.
+func (s *Service) executor(ctx context.Context, p *Pulse) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		p.Busy()
+		if err := s.inject(status.WorkerTaskExecutor); err != nil {
+			return err
+		}
+		s.wakeDue()
+		for {
+			op, ok := s.queue.Take()
+			if !ok {
+				break
+			}
+			p.Beat()
+			running.Go(func() { s.runOp(ctx, op, p) })
+		}
+		p.Idle(time.Time{})
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.queue.Wait():
+		}
+	}
+}
+
+// runOp runs one operation to its end and plans its backend anew.
+func (s *Service) runOp(ctx context.Context, op queue.Op, p *Pulse) {
+	tctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	t := s.begin(op, cancel)
+	if t == nil { // nobody wants it any more
+		s.queue.Done(op)
+		return
+	}
+	r := s.attempt(tctx, t, p)
+	if cause := context.Cause(tctx); cause != nil && r.err != nil {
+		r.cause = cause
+	}
+	if !p.Alive() {
+		// This executor was replaced: what was planned anew is not ours to finish (law 7).
+		s.queue.Done(op)
+		return
+	}
+	s.end(t, op, r)
+}
+
+// result is how a task ended.
+type result struct {
+	err error
+	// cause is what ended it from outside.
+	cause error
+	// text is one line for people where there is no error.
+	text string
+	// worked says that it proved the backend's health.
+	worked  bool
+	latency time.Duration
+	// degraded is why the backend is not well though it works.
+	degraded string
+	// partial: some items are not done.
+	partial bool
+	items   int
+	// blocked is the reason why it can't go on by itself.
+	blocked string
+}
+
+// attempt runs the body of a task; a panic in it is the task's error, not the executor's.
+func (s *Service) attempt(ctx context.Context, t *task, p *Pulse) (r result) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.WithField("stack", string(debug.Stack())).Errorf("panic in task %d", t.ID)
+			r = result{err: fmt.Errorf("internal error (a panic, please report it): %v", v)}
+		}
+	}()
+	switch t.Kind {
+	case status.KindPinSync:
+		return s.runSync(ctx, t, p)
+	case status.KindHealthCheck:
+		return s.runCheck(ctx, t)
+	case status.KindBackupBuckets, status.KindBackupMetadata:
+		return s.runBackup(ctx, t)
+	case status.KindVerify:
+		return s.runVerify(ctx, t)
+	case status.KindRestore:
+		return s.runRestore(ctx, t)
+	case status.KindCleanup:
+		return s.runCleanup(ctx, t)
+	}
+	return result{err: fmt.Errorf("no such kind of task: %q", t.Kind)}
+}

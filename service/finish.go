@@ -1,0 +1,248 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/queue"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// begin starts a task that was taken from the queue; nil when nobody wants it any more.
+func (s *Service) begin(op queue.Op, cancel context.CancelCauseFunc) *task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tasks.byID[op.ID]
+	if !ok || !t.live() || s.stopping || s.home == nil {
+		return nil
+	}
+	t.cancel, t.Started = cancel, s.clk.Now()
+	t.Attempt++
+	t.NextTry, t.Error, t.Progress, t.ProgressValid = time.Time{}, "", 0, false
+	t.ItemsDone, t.ItemsTotal, t.BytesDone, t.BytesTotal, t.BytesPerSecond = 0, 0, 0, 0, 0
+	s.tasks.setState(t, status.TaskRunning)
+	s.tell(status.Event{Kind: status.TaskChanged, Backend: t.Backend, Task: t.copyOf()})
+	return t
+}
+
+// end takes the outcome of a task: health, attempts, what it waits for, the next plan.
+func (s *Service) end(t *task, op queue.Op, r result) {
+	s.mu.Lock()
+	now := s.clk.Now()
+	t.cancel = nil
+	e := s.entries[t.Backend]
+	if e == nil {
+		s.mu.Unlock()
+		s.queue.Done(op)
+		return
+	}
+	s.judge(e, t, r, now)
+	s.settle(e, t, r, now)
+	e.changed = true
+	s.save(e)
+	if e.cat != nil || len(e.live) > 0 {
+		s.look(e)
+	}
+	if e.cat == nil {
+		s.dropEntry(e)
+	}
+	s.tell(status.Event{Kind: status.ManagerChanged})
+	s.mu.Unlock()
+	s.queue.Done(op)
+}
+
+// judge learns about the backend's health from how a task ended. The caller holds mu.
+func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
+	before := e.healthState()
+	rules := s.config().Health
+	switch {
+	case r.worked:
+		s.checked = now
+		e.health.Success(now, e.name, r.latency, r.degraded, rules)
+		e.lastError = ""
+		if e.cat != nil && s.network.Reached(e.cat.Endpoint()) {
+			s.networkBack()
+		}
+	case r.err != nil && r.cause == nil && backend.StopsPass(r.err):
+		s.checked = now
+		class := backend.ClassOf(r.err)
+		atOnce := class == backend.ClassAuth || class == backend.ClassConfiguration
+		e.health.Failure(now, e.name, atOnce, rules)
+		e.lastError = plainError(r.err)
+		s.noteError(e.name, string(class), e.lastError, now)
+		if class == backend.ClassNetwork && e.cat != nil && !isFilesystem(e.cat.Type()) && s.network.Failed(e.cat.Endpoint(), now) {
+			s.trouble["network"] = "this machine's network seems to be away: several backends can't be reached"
+		}
+	case r.err != nil && r.cause == nil:
+		s.noteError(e.name, string(backend.ClassOf(r.err)), plainError(r.err), now)
+	}
+	if after := e.healthState(); after != before {
+		why := e.lastError
+		if why == "" {
+			why = t.Kind + " went well"
+		}
+		s.tell(status.Event{Kind: status.BackendHealth, Backend: e.name, Old: before, New: after, Why: why})
+	}
+	s.tellRegistry(e, now)
+}
+
+// networkBack lets everything that waited for the network go on. The caller holds mu.
+func (s *Service) networkBack() {
+	delete(s.trouble, "network")
+	for _, e := range s.entries {
+		if e.cat != nil && !isFilesystem(e.cat.Type()) {
+			e.health.Reset()
+			for kind, a := range e.tries {
+				a.Next = time.Time{}
+				e.tries[kind] = a
+			}
+			s.look(e)
+		}
+	}
+}
+
+// settle decides what becomes of the task. The caller holds mu.
+func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
+	mark := ""
+	if e.cat != nil && e.cat.Dirty != nil {
+		mark = e.cat.Dirty.Version
+	}
+	switch {
+	case r.cause != nil && errors.Is(r.cause, errCancelled):
+		s.failTry(e, t.Kind, mark, r.cause, now)
+		s.answer(e, t)
+		s.finish(e, t, status.TaskCancelled, errCancelled.Error(), "cancelled", now)
+		return
+	case r.cause != nil && errors.Is(r.cause, errGone):
+		s.answer(e, t)
+		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", now)
+		return
+	case r.cause != nil: // stopping, or another target: planned again, and no attempt
+		t.logf(now, r.cause.Error())
+		s.tasks.setState(t, status.TaskQueued)
+		return
+	}
+	if r.blocked != "" && t.Kind == status.KindPinSync {
+		if e.blocked.Reason == "" || e.blocked.Mark != mark {
+			e.blocked.Since = now
+		}
+		e.blocked = plan.Blocked{Reason: r.blocked, Since: e.blocked.Since, Until: now.Add(s.rules.BlockedRetry), Mark: mark}
+		s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name, Why: r.blocked})
+	} else if t.Kind == status.KindPinSync && r.err == nil {
+		e.blocked = plan.Blocked{}
+	}
+	standing := e.cat != nil && e.cat.IsDirty() && t.Kind == status.KindPinSync
+	switch {
+	case r.err != nil:
+		s.failTry(e, t.Kind, mark, r.err, now)
+		s.answerFailed(e, t, r, now, standing)
+	case r.blocked != "":
+		s.answer(e, t)
+		t.Error = r.blocked
+		t.logf(now, r.blocked)
+		if !standing {
+			s.finish(e, t, status.TaskPartial, r.blocked, r.text, now)
+			return
+		}
+		s.tasks.setState(t, status.TaskBlocked)
+		t.NextTry = e.blocked.Until
+		s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf(), Why: "blocked"})
+	default:
+		delete(e.tries, t.Kind)
+		s.answer(e, t)
+		state := status.TaskDone
+		if r.partial {
+			state = status.TaskPartial
+		}
+		s.finish(e, t, state, "", r.text, now)
+	}
+}
+
+// answerFailed keeps a task that failed waiting for its next try as long as its
+// mark stands; anything else failed for good, and is planned anew by its own rules.
+func (s *Service) answerFailed(e *entry, t *task, r result, now time.Time, standing bool) {
+	text := plainError(r.err)
+	s.answer(e, t)
+	if !standing {
+		s.finish(e, t, status.TaskFailed, text, text, now)
+		return
+	}
+	t.Error = text
+	t.NextTry = e.tries[t.Kind].Next
+	t.logf(now, fmt.Sprintf("failed, next try %s: %s", t.NextTry.Format(time.RFC3339), text))
+	s.tasks.setState(t, status.TaskWaitingRetry)
+	s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf(), Why: text})
+}
+
+// failTry counts a failure and says when the next try is. The caller holds mu.
+func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time) {
+	if e.tries == nil {
+		e.tries = map[string]plan.Attempt{}
+	}
+	a := e.tries[kind]
+	if a.Mark != mark {
+		a.N = 0
+	}
+	a.N++
+	a.Last, a.Mark, a.Error = now, mark, firstLine(plainError(err))
+	a.Next = now.Add(s.rules.Backoff(e.name+kind, a.N))
+	e.tries[kind] = a
+}
+
+// answer forgets the requests that a task served. The caller holds mu.
+func (s *Service) answer(e *entry, t *task) {
+	for _, id := range e.answer(t.Kind) {
+		if err := s.db.DropRequest(context.Background(), id); err != nil {
+			s.log.WithError(err).Warn("a request that was served could not be forgotten; it is served again after a restart")
+		}
+		if id != t.ID {
+			delete(s.tasks.byID, id)
+		}
+	}
+}
+
+// finish ends a live task: it stays on the bus for five minutes and goes to
+// the journal. The caller holds mu.
+func (s *Service) finish(e *entry, t *task, state, errText, line string, now time.Time) {
+	t.Finished, t.Error = now, errText
+	t.NextTry, t.ExpectedEnd = time.Time{}, time.Time{}
+	if state == status.TaskDone {
+		t.Progress, t.ProgressValid = 1, true
+	}
+	if line != "" {
+		t.logf(now, line)
+	}
+	s.tasks.setState(t, state)
+	if e.live[t.Kind] == t {
+		delete(e.live, t.Kind)
+	}
+	s.tasks.ended = append(s.tasks.ended, t)
+	switch state {
+	case status.TaskDone, status.TaskPartial:
+		s.complete++
+	case status.TaskFailed:
+		s.failed++
+	}
+	s.journalTask(t)
+	s.tell(status.Event{Kind: status.TaskFinished, Backend: e.name, Task: t.copyOf(), Why: line})
+}
+
+// forgetTasks takes tasks from the bus that ended five minutes ago. The caller holds mu.
+func (s *Service) forgetTasks(now time.Time) {
+	for _, t := range s.tasks.forget(now.Add(-forgetAfter)) {
+		s.tell(status.Event{Kind: status.TaskForgotten, Backend: t.Backend, Task: t.copyOf()})
+	}
+}
+
+// backendForTask gives what a task needs of its backend.
+func (s *Service) entryOf(name string) (*entry, error) {
+	e, ok := s.entries[name]
+	if !ok || e.cat == nil {
+		return nil, &backend.Error{Class: backend.ClassConfiguration, Op: "use backend " + name, Err: errGone}
+	}
+	return e, nil
+}

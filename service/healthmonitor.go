@@ -1,0 +1,46 @@
+package service
+
+import (
+	"context"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// healthMonitor is the worker of that name: at its interval it plans what may be
+// due for a check again, notices calls that hang, and keeps what it knows.
+func (s *Service) healthMonitor(ctx context.Context, p *Pulse) error {
+	interval := s.config().HealthTick
+	t := s.clk.NewTimer(interval)
+	defer t.Stop()
+	for {
+		p.Idle(s.clk.Now().Add(interval))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			t.Reset(interval)
+		}
+		p.Busy()
+		if err := s.inject(status.WorkerHealthMonitor); err != nil {
+			return err
+		}
+		s.tickHealth(p)
+	}
+}
+
+// tickHealth looks at every backend whose check is due; the queue's wakes do the same between ticks.
+func (s *Service) tickHealth(p *Pulse) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.home == nil || !p.Alive() {
+		return
+	}
+	now := s.clk.Now()
+	for _, e := range s.entries {
+		if v := e.health.View(); e.counted.counted && !now.Before(v.NextProbe) {
+			s.look(e)
+		}
+	}
+	s.forgetTasks(now)
+	s.saveChanged()
+}

@@ -1,0 +1,130 @@
+package service
+
+import (
+	"time"
+
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/queue"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// look plans one backend anew and offers what is wanted to the queue. It is
+// what every event leads to; looking twice does no harm. The caller holds mu.
+func (s *Service) look(e *entry) {
+	now := s.clk.Now()
+	d := plan.Decide(s.view(e), s.rules, now)
+	var ops []queue.Op
+	wanted := map[string]bool{}
+	for _, w := range d.Wants {
+		wanted[w.Kind] = true
+		t := s.want(e, w, now)
+		if t.State != status.TaskRunning {
+			ops = append(ops, queue.Op{Key: e.name, Kind: w.Kind, ID: t.ID, Priority: int(w.Priority), Since: t.Created})
+		}
+	}
+	for kind, t := range e.live {
+		if !wanted[kind] && t.State != status.TaskRunning {
+			s.park(e, t, d, now)
+		}
+	}
+	if s.home != nil && !s.stopping {
+		s.queue.Set(e.name, ops)
+		s.queue.SetWake(e.name, d.NextWake)
+	}
+	s.recount(e)
+}
+
+// lookAll plans all backends anew: at start, after a reload, when the network came back. The caller holds mu.
+func (s *Service) lookAll() {
+	for _, e := range s.entries {
+		s.look(e)
+	}
+}
+
+// wakeDue plans the backends whose time has come.
+func (s *Service) wakeDue() {
+	keys := s.queue.Due()
+	if len(keys) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range keys {
+		if k == globalState {
+			s.resume()
+		}
+		if e, ok := s.entries[k]; ok {
+			s.look(e)
+		}
+	}
+	s.forgetTasks(s.clk.Now())
+}
+
+// want finds or makes the live task for what is wanted. The caller holds mu.
+func (s *Service) want(e *entry, w plan.Want, now time.Time) *task {
+	if t, ok := e.live[w.Kind]; ok {
+		if t.State != status.TaskRunning && (t.State != status.TaskQueued || t.Priority != w.Priority || t.Reason != w.Reason) {
+			t.Priority, t.Reason, t.NextTry = w.Priority, w.Reason, time.Time{}
+			s.tasks.setState(t, status.TaskQueued)
+			s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf()})
+		}
+		return t
+	}
+	t := &task{asked: w.Asked, Task: status.Task{ID: s.nextID(e, w.Kind), Kind: w.Kind, Backend: e.name,
+		Priority: w.Priority, Reason: w.Reason, Created: now}}
+	s.tasks.setState(t, status.TaskQueued)
+	s.tasks.byID[t.ID] = t
+	if e.live == nil {
+		e.live = map[string]*task{}
+	}
+	e.live[w.Kind] = t
+	s.tell(status.Event{Kind: status.TaskNew, Backend: e.name, Task: t.copyOf()})
+	return t
+}
+
+// park is for a task that is not wanted now: it waits for its next try, is
+// blocked, or has nothing left to do. The caller holds mu.
+func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
+	state, next := status.TaskWaitingRetry, d.NextWake
+	switch w, ok := d.Waiting[t.Kind]; {
+	case !ok:
+		s.finish(e, t, status.TaskDone, "", "nothing is left to do", now)
+		return
+	case w.Blocked:
+		state, next = status.TaskBlocked, w.Until
+	default:
+		next = w.Until
+	}
+	if t.State == state && t.NextTry.Equal(next) {
+		return
+	}
+	t.NextTry = next
+	s.tasks.setState(t, state)
+	s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf()})
+}
+
+// recount brings the totals and the announcements up to date with a backend. The caller holds mu.
+func (s *Service) recount(e *entry) {
+	next := factsOf(e)
+	old := e.counted
+	e.counted = next
+	s.totals.apply(old, next)
+	if !old.counted && next.counted {
+		s.tell(status.Event{Kind: status.BackendAdded, Backend: e.name})
+	}
+	switch {
+	case next.dirty && e.announced != e.cat.Dirty.Version:
+		e.announced = e.cat.Dirty.Version
+		s.arrived.add(s.clk.Now(), 1)
+		s.tell(status.Event{Kind: status.BackendDirty, Backend: e.name, N: uint64(e.cat.Dirty.Unsynced)})
+	case old.dirty && !next.dirty:
+		e.announced = ""
+		s.mended.add(s.clk.Now(), 1)
+		s.tell(status.Event{Kind: status.BackendClean, Backend: e.name})
+	}
+	if old.counted && !next.counted {
+		s.tell(status.Event{Kind: status.BackendGone, Backend: e.name})
+	} else if next.counted {
+		s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name})
+	}
+}

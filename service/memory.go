@@ -1,0 +1,234 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"ipfskit.org/intelligent/internal/health"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/statedb"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// savedBackend is what survives a restart of a backend: what the home can't tell again.
+type savedBackend struct {
+	Target        string                  `json:"target,omitempty"`
+	Since         time.Time               `json:"since"`
+	Health        health.Snapshot         `json:"health"`
+	Tries         map[string]plan.Attempt `json:"tries,omitempty"`
+	Blocked       *plan.Blocked           `json:"blocked,omitempty"`
+	Paused        bool                    `json:"paused,omitempty"`
+	PausedUntil   time.Time               `json:"paused_until,omitzero"`
+	IDs           map[string]uint64       `json:"ids,omitempty"`
+	Sentinel      string                  `json:"sentinel,omitempty"`
+	LastSync      time.Time               `json:"last_sync,omitzero"`
+	LastReconcile time.Time               `json:"last_reconcile,omitzero"`
+	LastProof     time.Time               `json:"last_proof,omitzero"`
+	Backups       map[string]backupState  `json:"backups,omitempty"`
+	LastError     string                  `json:"last_error,omitempty"`
+	Used          int64                   `json:"used,omitempty"`
+	Available     int64                   `json:"available,omitempty"`
+}
+
+// globalState is what survives a restart of the service as a whole.
+const globalState = "\x00service"
+
+type savedService struct {
+	Paused   bool      `json:"paused,omitempty"`
+	PausedTo time.Time `json:"paused_to,omitzero"`
+}
+
+// idBlock is a block of ids that was reserved.
+type idBlock struct{ next, end uint64 }
+
+// recall reads back what was saved.
+func (s *Service) recall(ctx context.Context) error {
+	docs, err := s.db.Backends(ctx)
+	if err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	for name, doc := range docs {
+		if name == globalState {
+			var g savedService
+			if json.Unmarshal(doc, &g) == nil {
+				s.paused, s.pausedTo = g.Paused, g.PausedTo
+			}
+			continue
+		}
+		var b savedBackend
+		if json.Unmarshal(doc, &b) == nil {
+			s.saved[name] = b
+		}
+	}
+	counters, err := s.db.Counters(ctx)
+	if err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	s.complete, s.failed = counters["completed"], counters["failed"]
+	list, err := s.db.Errors(ctx)
+	if err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	for _, e := range list {
+		if len(s.errs[e.Backend]) < maxErrors {
+			s.errs[e.Backend] = append(s.errs[e.Backend], e)
+		}
+	}
+	if s.paused {
+		s.queue.Pause(true)
+	}
+	return s.moreIDs(ctx)
+}
+
+func (s *Service) moreIDs(ctx context.Context) error {
+	first, n, err := s.db.ReserveIDs(ctx)
+	if err != nil {
+		return err
+	}
+	s.ids = idBlock{first, first + n}
+	return nil
+}
+
+// nextID gives a task its id: the one that it had before a restart, else a new
+// one. The caller holds mu. A new block costs one write in a thousand tasks;
+// where it can't be written, ids go on in memory: a full disk stops no sync.
+func (s *Service) nextID(e *entry, kind string) uint64 {
+	for _, r := range e.asked {
+		if r.Kind == kind && s.tasks.byID[r.ID] == nil {
+			return r.ID
+		}
+	}
+	if id, ok := e.ids[kind]; ok && s.tasks.byID[id] == nil {
+		delete(e.ids, kind)
+		return id
+	}
+	return s.freshID()
+}
+
+func (s *Service) freshID() uint64 {
+	if s.ids.next >= s.ids.end {
+		if err := s.moreIDs(context.Background()); err != nil {
+			s.log.WithError(err).Warn("ids of tasks could not be reserved; they may be used again after a restart")
+			s.ids.end = s.ids.next + 1
+		}
+	}
+	id := s.ids.next
+	s.ids.next++
+	return id
+}
+
+// recallEntry gives an entry what was saved of it.
+func (s *Service) recallEntry(e *entry, b savedBackend) {
+	e.target, e.since, e.health, e.tries = b.Target, b.Since, health.Load(b.Health), b.Tries
+	if b.Blocked != nil {
+		e.blocked = *b.Blocked
+	}
+	e.paused, e.pausedUntil, e.ids, e.sentinel = b.Paused, b.PausedUntil, b.IDs, b.Sentinel
+	e.lastSync, e.lastReconcile, e.lastProof, e.backups, e.lastError = b.LastSync, b.LastReconcile, b.LastProof, b.Backups, b.LastError
+	e.usage.UsedBytes, e.usage.AvailableBytes = b.Used, b.Available
+	delete(s.saved, e.name)
+}
+
+// save keeps what survives a restart of one backend. The caller holds mu.
+func (s *Service) save(e *entry) {
+	e.changed = false
+	b := savedBackend{Target: e.target, Since: e.since, Health: e.health.Save(), Tries: e.tries, Paused: e.paused, PausedUntil: e.pausedUntil,
+		Sentinel: e.sentinel, LastSync: e.lastSync, LastReconcile: e.lastReconcile, LastProof: e.lastProof, Backups: e.backups, LastError: e.lastError,
+		Used: e.usage.UsedBytes, Available: e.usage.AvailableBytes}
+	if e.blocked.Reason != "" {
+		b.Blocked = &e.blocked
+	}
+	for kind, t := range e.live {
+		if b.IDs == nil {
+			b.IDs = map[string]uint64{}
+		}
+		b.IDs[kind] = t.ID
+	}
+	if err := s.db.SaveBackend(e.name, b); err != nil {
+		s.log.WithError(err).Warn("what is known of a backend could not be kept")
+	}
+}
+
+// saveChanged keeps what changed since it was saved last. The caller holds mu.
+func (s *Service) saveChanged() {
+	for _, e := range s.entries {
+		if e.changed {
+			s.save(e)
+		}
+	}
+}
+
+// saveAll keeps everything at the end. The caller holds mu.
+func (s *Service) saveAll() {
+	s.saveChanged()
+	s.db.SaveCounter("completed", s.complete)
+	s.db.SaveCounter("failed", s.failed)
+}
+
+// saveService keeps what survives of the service as a whole. The caller holds mu.
+func (s *Service) saveService() {
+	if err := s.db.SaveBackend(globalState, savedService{s.paused, s.pausedTo}); err != nil {
+		s.log.WithError(err).Warn("the pause could not be kept")
+	}
+}
+
+// restoreRequests takes up what people asked for before a restart. The caller holds mu.
+func (s *Service) restoreRequests() {
+	list, err := s.db.Requests(context.Background())
+	if err != nil {
+		s.log.WithError(err).Warn("requests of before could not be read")
+		return
+	}
+	for _, r := range list {
+		e, ok := s.entries[r.Backend]
+		if !ok || e.cat == nil {
+			continue
+		}
+		q := request{ID: r.ID, Kind: r.Kind}
+		if json.Unmarshal(r.Body, &q) != nil {
+			continue
+		}
+		e.asked = append(e.asked, q)
+		s.look(e)
+	}
+}
+
+// journalTask keeps a finished task, and forgets what was asked for with it. The caller holds mu.
+func (s *Service) journalTask(t *task) {
+	s.db.SaveTask(t.copyOf())
+	s.db.SaveCounter("completed", s.complete)
+	s.db.SaveCounter("failed", s.failed)
+}
+
+// ask writes down a request before it is answered.
+func (s *Service) journalRequest(ctx context.Context, name string, r request, now time.Time) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return s.db.AddRequest(ctx, statedb.Request{ID: r.ID, Kind: r.Kind, Backend: name, Created: now, Body: body})
+}
+
+// maxErrors bounds the kinds of trouble that are kept of one backend.
+const maxErrors = 10
+
+// noteError counts one kind of trouble. The caller holds mu.
+func (s *Service) noteError(name, class, message string, now time.Time) {
+	list := s.errs[name]
+	for i := range list {
+		if list[i].Class == class && list[i].Message == message {
+			list[i].Last = now
+			list[i].Count++
+			s.db.SaveError(list[i])
+			return
+		}
+	}
+	entry := status.ErrorEntry{Backend: name, Class: class, Message: message, First: now, Last: now, Count: 1}
+	s.db.SaveError(entry)
+	if len(list) >= maxErrors {
+		list = list[1:]
+	}
+	s.errs[name] = append(list, entry)
+}

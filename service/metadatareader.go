@@ -1,0 +1,115 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// gatherReads is how long changes wait for company before files are read again: Python writes several at once.
+const gatherReads = 50 * time.Millisecond
+
+// metadataReader is the worker of that name: configurations, registries,
+// buckets and mappings, when they change and at its interval.
+func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
+	interval := s.config().Metadata
+	t := s.clk.NewTimer(interval)
+	defer t.Stop()
+	for {
+		p.Idle(s.clk.Now().Add(interval))
+		all := false
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			all = true
+			t.Reset(interval)
+		case <-s.metaKick:
+			if !s.sup.pause(ctx, gatherReads) {
+				return ctx.Err()
+			}
+		}
+		p.Busy()
+		if err := s.inject(status.WorkerMetadataReader); err != nil {
+			return err
+		}
+		s.readMetadata(ctx, p, all)
+	}
+}
+
+// readMetadata reads what changed, or all.
+func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
+	s.mu.Lock()
+	want, cat := s.metaWant, s.cat
+	s.metaWant = metaWant{}
+	open := s.home != nil
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	var names []string
+	var errs []error
+	step := func(wanted bool, f func(context.Context) ([]string, error)) {
+		if !wanted || ctx.Err() != nil {
+			return
+		}
+		p.Beat()
+		got, err := f(ctx)
+		names = append(names, got...)
+		errs = append(errs, err)
+	}
+	step(all || want.configs, cat.RefreshConfigs)
+	step(all || want.registry, cat.RefreshRegistry)
+	step(all || want.buckets || want.configs, cat.RefreshBuckets)
+	step(all || len(want.pins) > 0, func(ctx context.Context) ([]string, error) { return readPins(ctx, cat, want.pins, all, p.Beat) })
+	if ctx.Err() != nil || !p.Alive() {
+		return
+	}
+	s.noteRead(errors.Join(errs...))
+	s.lookAtBackups(ctx, p, want.buckets)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastScan = s.clk.Now()
+	if all || want.buckets || want.configs || want.registry {
+		s.chooseTargets()
+	}
+	for _, n := range names {
+		s.update(n, false)
+	}
+	if len(names) > 0 || want.buckets {
+		s.scans++
+		s.tell(status.Event{Kind: status.MetadataChanged, N: s.scans})
+	}
+	s.tell(status.Event{Kind: status.ManagerChanged})
+	if err := s.not.status(s.statusLineLocked()); err != nil {
+		s.log.WithError(err).Debug("systemd could not be told the status")
+	}
+}
+
+// readPins counts the mappings that changed, or all.
+func readPins(ctx context.Context, cat *catalog.Catalog, some map[string]bool, all bool, beat func()) ([]string, error) {
+	var names []string
+	var errs []error
+	list := cat.Names()
+	if !all {
+		list = nil
+		for n := range some {
+			list = append(list, n)
+		}
+	}
+	for _, n := range list {
+		beat()
+		changed, err := cat.RefreshPins(ctx, n)
+		if changed {
+			names = append(names, n)
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return names, errors.Join(errs...)
+}

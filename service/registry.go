@@ -1,0 +1,85 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"ipfskit.org/intelligent/internal/home"
+)
+
+// registryDelay is how long registry columns may lag behind the marks (contract: 2 s).
+const registryDelay = time.Second
+
+// registryWriter coalesces changes of backend_registry.parquet into one rewrite
+// however many there are. The marks are the commit; the registry only follows.
+type registryWriter struct {
+	s       *Service
+	pending map[string]home.RegistryUpdate // guarded by Service.mu
+	kick    chan struct{}
+}
+
+func newRegistryWriter(s *Service) *registryWriter {
+	return &registryWriter{s: s, pending: map[string]home.RegistryUpdate{}, kick: make(chan struct{}, 1)}
+}
+
+// add merges one change into what waits. The caller holds Service.mu.
+func (r *registryWriter) add(u home.RegistryUpdate) {
+	old := r.pending[u.Name]
+	old.Name = u.Name
+	if u.Dirty != nil {
+		old.Dirty, old.LastSync = u.Dirty, u.LastSync
+	}
+	if u.Health != nil {
+		old.Health = u.Health
+	}
+	r.pending[u.Name] = old
+	select {
+	case r.kick <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// run writes until ctx ends, and what waits then.
+func (r *registryWriter) run(ctx context.Context) {
+	t := r.s.clk.NewTimer(time.Hour)
+	t.Stop()
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.flush(context.WithoutCancel(ctx))
+			return
+		case <-r.kick:
+			t.Reset(registryDelay)
+		case <-t.C:
+			r.flush(ctx)
+		}
+	}
+}
+
+// flush writes what waits; what could not be written waits again.
+func (r *registryWriter) flush(ctx context.Context) {
+	r.s.mu.Lock()
+	h, pending := r.s.home, r.pending
+	r.pending = map[string]home.RegistryUpdate{}
+	r.s.mu.Unlock()
+	if h == nil || len(pending) == 0 {
+		return
+	}
+	list := make([]home.RegistryUpdate, 0, len(pending))
+	for _, u := range pending {
+		list = append(list, u)
+	}
+	err := h.UpdateRegistry(ctx, list)
+	if err == nil {
+		return
+	}
+	r.s.log.WithError(err).Warn("could not bring the backend registry up to date; the marks are right, and it is tried again with the next change")
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	for name, u := range pending {
+		if _, newer := r.pending[name]; !newer {
+			r.pending[name] = u
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/pinsync"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// runSync is one pin_sync: what pinsync does, with what the service knows.
+func (s *Service) runSync(ctx context.Context, t *task, p *Pulse) result {
+	a, err := s.open(ctx, t.Backend)
+	if err != nil {
+		return result{err: err}
+	}
+	job, h, err := s.syncJob(t, a, p)
+	if err != nil {
+		return result{err: errors.Join(err, a.Close())}
+	}
+	out, err := pinsync.Run(ctx, job)
+	err = errors.Join(err, a.Close())
+	return s.synced(ctx, t, job, h, out, err)
+}
+
+// syncJob gathers what a sync needs.
+func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *home.Home, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.entryOf(t.Backend)
+	if err != nil || s.home == nil {
+		return pinsync.Job{}, nil, errors.Join(err, errHomeGone(s.home))
+	}
+	h, cat := s.home, e.cat
+	cfg := s.config()
+	job := pinsync.Job{Backend: e.name, Mode: pinsync.Delta, Adapter: a, Pins: pinsync.HomePins(h, e.name), Marks: pinsync.HomeMarks(h, e.name),
+		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, StallLimit: cfg.Stall, SentinelID: e.sentinel,
+		Alive: p.Alive, RemovalShare: float64(cfg.RemoveShare) / 100, Progress: s.progress(t)}
+	if cat.IsDirty() {
+		job.Dirty = cat.Dirty
+	}
+	if s.reconciles(e) {
+		job.Mode = pinsync.Reconcile
+	}
+	if c := cat.Config; c != nil {
+		job.Records = strings.HasPrefix(c.Content, "record")
+		job.MaxParallel = c.Limits.Transfers
+	}
+	if e.moved {
+		job.AcceptIdentity = true // the configuration says that it is another place now
+	}
+	return job, h, nil
+}
+
+func errHomeGone(h *home.Home) error {
+	if h == nil {
+		return errors.New("the home is not there")
+	}
+	return nil
+}
+
+// reconciles tells whether the sync that is due must compare all. The caller holds mu.
+func (s *Service) reconciles(e *entry) bool {
+	d := plan.Decide(s.viewIdle(e), s.rules, s.clk.Now())
+	return slices.ContainsFunc(d.Wants, func(w plan.Want) bool { return w.Kind == status.KindPinSync && w.Mode == plan.Reconcile })
+}
+
+// viewIdle is the view as if nothing of the backend ran.
+func (s *Service) viewIdle(e *entry) plan.View {
+	v := s.view(e)
+	v.Running = nil
+	return v
+}
+
+// desired lists what buckets want on a backend and, where it has neither mapping nor bucket, the local pins. The caller holds mu.
+func (s *Service) desired(h *home.Home, e *entry) func(context.Context) ([]string, error) {
+	var buckets []home.Bucket
+	for _, b := range s.cat.Buckets() {
+		if slices.Contains(b.Backends, e.name) {
+			buckets = append(buckets, b)
+		}
+	}
+	local := len(buckets) == 0 && e.cat.Pins.Total == 0
+	return func(ctx context.Context) ([]string, error) {
+		if local {
+			return h.LocalPins(ctx)
+		}
+		var out []string
+		for _, b := range buckets {
+			cids, err := h.BucketCIDs(ctx, b)
+			if err != nil {
+				return nil, fmt.Errorf("read what bucket %s wants: %w", b.Key, err)
+			}
+			out = append(out, cids...)
+		}
+		return out, nil
+	}
+}
+
+// sources are where content comes from, nearest first. The caller holds mu.
+func (s *Service) sources(h *home.Home, name string) []pinsync.SourceFinder {
+	var out []pinsync.SourceFinder
+	for _, kind := range s.config().Sources {
+		switch kind {
+		case config.SourceHome:
+			out = append(out, pinsync.HomeCARs(h.OpenCAR), pinsync.MappedCARs(pinsync.HomePins(h, name), h.OpenCARPath))
+		case config.SourceBackends:
+			out = append(out, pinsync.OtherBackends(func(context.Context, cid.Cid) iter.Seq[pinsync.Neighbour] { return s.neighbours(name) }))
+		}
+	}
+	return out
+}
+
+// maxNeighbours bounds how many backends are asked for one CID.
+const maxNeighbours = 16
+
+// neighbours are the other backends that may have content: usable, not failing, with pins of their own.
+func (s *Service) neighbours(self string) iter.Seq[pinsync.Neighbour] {
+	s.mu.Lock()
+	var names []string
+	now := s.clk.Now()
+	for name, e := range s.entries {
+		if name == self || e.cat == nil || !e.cat.Counted() || e.misconfigured != "" || now.Before(e.health.View().OpenUntil) {
+			continue
+		}
+		if e.cat.Pins.Total > 0 || !isFilesystem(e.cat.Type()) || e.sentinel != "" {
+			names = append(names, name)
+		}
+	}
+	s.mu.Unlock()
+	slices.Sort(names)
+	names = names[:min(len(names), maxNeighbours)]
+	return func(yield func(pinsync.Neighbour) bool) {
+		for _, n := range names {
+			if !yield(pinsync.Neighbour{Name: n, Open: func(ctx context.Context) (backend.Adapter, error) { return s.open(ctx, n) }}) {
+				return
+			}
+		}
+	}
+}
+
+// progress shows how far a task is.
+func (s *Service) progress(t *task) func(pinsync.Progress) {
+	return func(pr pinsync.Progress) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if t.State == status.TaskRunning {
+			t.advance(pr.ItemsDone, pr.ItemsTotal, pr.BytesDone, pr.BytesTotal, s.clk.Now())
+			s.tell(status.Event{Kind: status.TaskProgress, Backend: t.Backend, Task: t.copyOf()})
+		}
+	}
+}
+
+// advance takes the figures of a task that runs.
+func (t *task) advance(done, total, bytes, bytesTotal uint64, now time.Time) {
+	t.ItemsDone, t.ItemsTotal, t.BytesDone, t.BytesTotal = done, total, bytes, bytesTotal
+	if total > 0 {
+		t.Progress, t.ProgressValid = min(float64(done)/float64(total), 1), true
+	}
+	took := now.Sub(t.Started).Seconds()
+	if took <= 0.1 {
+		return
+	}
+	t.BytesPerSecond = uint64(float64(bytes) / took)
+	if t.ProgressValid && t.Progress > 0.01 {
+		t.ExpectedEnd = now.Add(time.Duration(took * (1 - t.Progress) / t.Progress * float64(time.Second)))
+	}
+}
+
+// synced takes the outcome of a sync.
+func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.Home, out pinsync.Outcome, err error) result {
+	r := result{err: err, text: syncText(out), blocked: out.Blocked, partial: !out.Complete(), items: out.Stored.Count + out.AlreadyThere.Count}
+	r.worked = err == nil && out.Stored.Count+out.AlreadyThere.Count+out.Removed.Count > 0 || err == nil && job.Mode == pinsync.Reconcile
+	s.mu.Lock()
+	cat := s.cat
+	s.mu.Unlock()
+	if !job.Alive() {
+		return r
+	}
+	bg := context.WithoutCancel(ctx)
+	if _, e := cat.RefreshMark(bg, t.Backend); e != nil {
+		s.log.WithField("BACKEND", t.Backend).WithError(e).Warn("its dirty marks could not be read after the sync")
+	}
+	if _, e := cat.RefreshPins(bg, t.Backend); e != nil {
+		s.log.WithField("BACKEND", t.Backend).WithError(e).Warn("its mapping could not be read after the sync")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[t.Backend]
+	if e == nil {
+		return r
+	}
+	if b, ok := cat.Get(t.Backend); ok {
+		e.cat = b
+	}
+	if out.SentinelID != "" {
+		e.sentinel = out.SentinelID
+	}
+	now := s.clk.Now()
+	if err == nil {
+		e.sentinelDiffers = out.NeedReconcile && job.Mode == pinsync.Delta
+		if job.Mode == pinsync.Reconcile {
+			e.lastReconcile, e.moved, e.sentinelDiffers = now, false, false
+		}
+	}
+	if out.Cleared {
+		e.lastSync = now
+		no := false
+		s.reg.add(home.RegistryUpdate{Name: e.name, Dirty: &no, LastSync: now})
+	}
+	s.unclearable(e, job, out, &r)
+	return r
+}
+
+// unclearable notices a mark that a good sync could not clear: it would be
+// synced again and again. A person must look at it.
+func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r *result) {
+	if r.err != nil || r.blocked != "" || job.Dirty == nil || e.cat == nil || !e.cat.IsDirty() || e.cat.Dirty.Version != job.Dirty.Version {
+		return
+	}
+	switch d := e.cat.Dirty; {
+	case len(d.Problems) > 0:
+		r.blocked = fmt.Sprintf("its mark can't be read: %v; mend or remove the file", d.Problems[0])
+	case out.NeedReconcile:
+		e.sentinelDiffers = true
+	case out.Failed.Count > 0:
+		r.err = fmt.Errorf("%d items failed, the first: %s: %s", out.Failed.Count, out.Failed.Entries[0].CID, out.Failed.Entries[0].Reason)
+		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: r.err}
+	case out.Pending.Count > 0:
+		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: fmt.Errorf("%d items were accepted, and are not stored yet", out.Pending.Count)}
+	case out.RemovalsRefused.Count > 0:
+		r.blocked = fmt.Sprintf("%d removals wait: %s", out.RemovalsRefused.Count, out.RemovalsRefused.Entries[0].Reason)
+	}
+}
+
+// syncText is one line about a sync.
+func syncText(o pinsync.Outcome) string {
+	var parts []string
+	add := func(n int, what string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	add(o.Stored.Count, "stored")
+	add(o.AlreadyThere.Count, "already there")
+	add(o.Removed.Count, "removed")
+	add(o.Pending.Count, "pending")
+	add(o.Failed.Count, "failed")
+	add(o.NoSource.Count, "without a source")
+	add(o.RemovalsRefused.Count, "removals refused")
+	if len(parts) == 0 {
+		return "nothing was missing"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sourceAppeared lets what is blocked for want of content be tried again.
+func (s *Service) sourceAppeared() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clk.Now()
+	for _, e := range s.entries {
+		if e.blocked.Reason != "" && now.Before(e.blocked.Until) {
+			e.blocked.Until = now
+			s.look(e)
+		}
+	}
+}

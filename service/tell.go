@@ -1,0 +1,178 @@
+package service
+
+import (
+	"fmt"
+	"time"
+
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/logging"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// Message ids of the service's own events.
+const (
+	idStarted    = logging.IDStarted
+	idStopping   = logging.IDStopping
+	idWaiting    = logging.IDWaiting
+	idUnreadable = logging.IDUnreadable
+)
+
+// tell passes an event to the bus, and what people want to read later to the
+// log. Both take it without waiting for anybody. The caller holds mu.
+func (s *Service) tell(ev status.Event) {
+	if s.opts.Publish != nil {
+		s.opts.Publish(ev)
+	}
+	l := s.log.WithField(logging.FieldBackend, ev.Backend)
+	switch ev.Kind {
+	case status.BackendDirty:
+		l.WithField(logging.FieldMessageID, logging.IDBackendDirty).Infof("dirty: %d unsynced actions", ev.N)
+	case status.BackendClean:
+		l.WithField(logging.FieldMessageID, logging.IDBackendClean).Info("clean: its mark is cleared")
+	case status.BackendHealth:
+		e := l.WithField(logging.FieldMessageID, logging.IDBackendHealth)
+		if ev.New == status.HealthUnhealthy {
+			e.Warnf("health: %s (was %s): %s", ev.New, ev.Old, ev.Why)
+		} else {
+			e.Infof("health: %s (was %s): %s", ev.New, ev.Old, ev.Why)
+		}
+	case status.TaskFinished:
+		l = l.WithField(logging.FieldTask, ev.Task.ID)
+		took := ev.Task.Finished.Sub(ev.Task.Started).Round(time.Millisecond)
+		switch {
+		case ev.Task.State == status.TaskFailed:
+			l.WithField(logging.FieldMessageID, logging.IDTaskFailed).Warnf("%s failed: %s", ev.Task.Kind, ev.Task.Error)
+		case ev.Task.Kind == status.KindHealthCheck:
+			l.WithField(logging.FieldMessageID, logging.IDTaskFinished).Debugf("%s %s in %s", ev.Task.Kind, ev.Task.State, took)
+		default:
+			l.WithField(logging.FieldMessageID, logging.IDTaskFinished).Infof("%s %s in %s: %s", ev.Task.Kind, ev.Task.State, took, ev.Why)
+		}
+	case status.TaskChanged:
+		switch ev.Task.State {
+		case status.TaskWaitingRetry:
+			if ev.Why != "" {
+				l.WithField(logging.FieldTask, ev.Task.ID).WithField(logging.FieldMessageID, logging.IDTaskFailed).
+					Warnf("%s failed, next try %s: %s", ev.Task.Kind, ev.Task.NextTry.Local().Format("15:04:05"), ev.Why)
+			}
+		case status.TaskBlocked:
+			if ev.Why != "" {
+				l.WithField(logging.FieldTask, ev.Task.ID).WithField(logging.FieldMessageID, logging.IDBlocked).Warnf("blocked: %s", ev.Task.Error)
+			}
+		}
+	}
+}
+
+// workerRestarted is told by the supervisor.
+func (s *Service) workerRestarted(ev status.Event) {
+	s.log.WithField(logging.FieldWorker, ev.Worker).WithField(logging.FieldMessageID, logging.IDWorkerRestarted).
+		Warnf("worker %s was replaced (%d times so far): %s", ev.Worker, ev.N, ev.Why)
+	if s.opts.Publish != nil {
+		ev.Why = firstLine(ev.Why)
+		s.opts.Publish(ev)
+	}
+}
+
+// statusLine is the one line for people that systemctl shows.
+func (s *Service) statusLine() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.statusLineLocked()
+}
+
+func (s *Service) statusLineLocked() string {
+	state, why := s.state()
+	if why != "" {
+		return state + ": " + firstLine(why)
+	}
+	line := fmt.Sprintf("%s: %d backends, %d dirty", state, s.totals.backends, s.totals.dirty)
+	if s.totals.blocked > 0 {
+		line += fmt.Sprintf(" (%d blocked)", s.totals.blocked)
+	}
+	if s.totals.unhealthy > 0 {
+		line += fmt.Sprintf(", %d unhealthy", s.totals.unhealthy)
+	}
+	return line
+}
+
+// state is the service's state and, unless it runs well, why. The caller holds mu.
+func (s *Service) state() (state, why string) {
+	switch {
+	case s.stopping:
+		return status.StateStopping, ""
+	case s.home == nil && s.cat == nil && s.trouble["home"] == "":
+		return status.StateStarting, "the home is being read"
+	case s.home == nil:
+		return status.StateWaiting, s.trouble["home"]
+	case s.paused:
+		return status.StatePaused, "paused by a person; resume with: ipfs-kit-intelligent resume"
+	case s.busLost != "":
+		return status.StateDegraded, "the bus is lost: " + s.busLost
+	}
+	for _, kind := range []string{"read", "state", "network", "watch"} {
+		if t := s.trouble[kind]; t != "" {
+			return status.StateDegraded, t
+		}
+	}
+	return status.StateRunning, ""
+}
+
+// BusState is told by the bus: connected, or lost and why.
+func (s *Service) BusState(connected bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lost := ""
+	if !connected {
+		lost = "not connected"
+		if err != nil {
+			lost = err.Error()
+		}
+	}
+	if s.busLost == lost {
+		return
+	}
+	s.busLost = lost
+	if lost != "" {
+		s.log.WithField(logging.FieldMessageID, logging.IDBus).Warnf("the bus is lost, syncs go on: %s", lost)
+	} else {
+		s.log.WithField(logging.FieldMessageID, logging.IDBus).Info("on the bus")
+	}
+	s.tell(status.Event{Kind: status.ManagerChanged})
+}
+
+// registryTold is what the registry was told last about a backend.
+type registryTold struct {
+	state   string
+	at      time.Time
+	pins    int64
+	storage int64
+}
+
+// registryQuiet is how long health that did not change in anything but its time is kept to ourselves.
+const registryQuiet = 10 * time.Minute
+
+// tellRegistry passes health on to backend_registry.parquet: a changed state at
+// once, else coalesced, and not at all where nothing but times differ. The caller holds mu.
+func (s *Service) tellRegistry(e *entry, now time.Time) {
+	if e.cat == nil || e.misconfigured != "" {
+		return
+	}
+	st := e.health.State()
+	if st == status.HealthDegraded {
+		st = status.HealthHealthy // upstream knows two words
+	}
+	if st != status.HealthHealthy && st != status.HealthUnhealthy {
+		return
+	}
+	next := registryTold{state: st, at: now, pins: int64(e.cat.Pins.Total), storage: max(e.usage.UsedBytes, 0)}
+	row := e.cat.Row
+	if e.told.state == "" && row != nil {
+		e.told = registryTold{state: row.Health, at: row.LastCheck, pins: row.PinCount, storage: row.StorageUsage}
+	}
+	same := e.told.pins == next.pins && e.told.storage == next.storage
+	if e.told.state == st && (same || now.Sub(e.told.at) < registryQuiet) {
+		return
+	}
+	e.told = next
+	s.reg.add(home.RegistryUpdate{Name: e.name, Health: &home.RegistryHealth{Status: st, Type: e.cat.Type(), Endpoint: e.cat.Endpoint(),
+		CheckedAt: now, ResponseMS: e.health.MeanMS(), PinCount: next.pins, StorageUsage: next.storage}})
+}

@@ -1,0 +1,178 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/types"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+type fileInfo = fs.FileInfo
+
+// update brings an entry up to date with the catalog and plans it anew.
+// atStart: its mark stood before this service did. The caller holds mu.
+func (s *Service) update(name string, atStart bool) {
+	cat, ok := s.cat.Get(name)
+	e := s.entries[name]
+	if e == nil {
+		if !ok {
+			return
+		}
+		e = s.newEntry(name)
+	}
+	old := e.cat
+	e.cat = nil
+	if ok {
+		e.cat = cat
+	}
+	if atStart && e.cat != nil && e.cat.IsDirty() {
+		e.stood = e.cat.Dirty.Version
+	}
+	s.retarget(e)
+	if e.cat == nil || !e.cat.Counted() {
+		s.cancelGone(e)
+	}
+	if old != nil && e.cat != nil && old.Dirty != nil && e.cat.Dirty != nil && old.Dirty.Version != e.cat.Dirty.Version {
+		delete(e.tries, "") // nothing is remembered of a mark that is another one now
+	}
+	s.look(e)
+	if e.cat == nil {
+		s.dropEntry(e)
+	}
+}
+
+func (s *Service) newEntry(name string) *entry {
+	e := &entry{name: name, since: s.started}
+	s.entries[name] = e
+	if b, ok := s.saved[name]; ok {
+		s.recallEntry(e, b)
+	}
+	return e
+}
+
+// retarget notices that a backend can't be used, or points somewhere else than
+// before: then nothing is stored there yet, whatever was known (law 12). The caller holds mu.
+func (s *Service) retarget(e *entry) {
+	e.misconfigured = ""
+	if e.cat == nil {
+		return
+	}
+	spec, err := specOf(e.cat)
+	if err == nil && !types.Has(spec.Type) {
+		err = fmt.Errorf("type %q has no adapter yet; types that can be used: %v", spec.Type, types.Names())
+	}
+	if err != nil {
+		e.misconfigured = plainError(err)
+		return
+	}
+	target := types.Target(spec)
+	if e.lane == nil {
+		n := types.Transfers(spec.Type)
+		if c := e.cat.Config; c != nil && c.Limits.Transfers > 0 {
+			n = c.Limits.Transfers
+		}
+		e.lane = backend.NewLane(n, s.clk)
+	}
+	if e.target == target {
+		return
+	}
+	if e.target != "" {
+		s.log.WithField("BACKEND", e.name).Infof("its configuration points somewhere else now; nothing counts as stored there yet")
+		e.sentinel, e.lastReconcile, e.tries, e.blocked = "", time.Time{}, nil, plan.Blocked{}
+		e.health.Reset()
+		e.moved = true
+		e.lane = backend.NewLane(types.Transfers(spec.Type), s.clk)
+		for _, t := range e.live {
+			if t.cancel != nil {
+				t.cancel(errRetargeted)
+			}
+		}
+	}
+	e.target = target
+	e.changed = true
+}
+
+// cancelGone ends the work of a backend that is configured no more. Its mark stays as it is.
+func (s *Service) cancelGone(e *entry) {
+	for _, t := range e.live {
+		if t.cancel != nil {
+			t.cancel(errGone)
+		}
+	}
+}
+
+// dropEntry forgets a backend that nothing names, once nothing of it runs.
+func (s *Service) dropEntry(e *entry) {
+	if len(e.live) > 0 {
+		return
+	}
+	s.queue.Set(e.name, nil)
+	s.queue.SetWake(e.name, time.Time{})
+	delete(s.entries, e.name)
+	delete(s.errs, e.name)
+	delete(s.saved, e.name)
+	s.db.SaveBackend(e.name, nil) //nolint:errcheck // nothing is encoded
+}
+
+// view is what the planner sees of a backend. The caller holds mu.
+func (s *Service) view(e *entry) plan.View {
+	v := plan.View{Name: e.name, Counted: e.cat != nil && e.cat.Counted() && s.home != nil, Started: e.since,
+		Misconfigured: e.misconfigured, Health: e.health.View(), Tries: e.tries, Blocked: e.blocked,
+		LastReconcile: e.lastReconcile, LastVerify: e.lastProof, SentinelDiffers: e.sentinelDiffers || e.moved, Running: map[string]bool{}}
+	if !v.Counted {
+		return v
+	}
+	v.Paused, v.PausedUntil = e.paused, e.pausedUntil
+	if e.cat.Config != nil && e.cat.Config.Paused {
+		v.Paused, v.PausedUntil = true, time.Time{}
+	}
+	if d := e.cat.Dirty; d != nil && d.IsDirty {
+		v.Dirty = plan.Dirty{Standing: true, Fresh: d.Version != e.stood, Unsynced: d.Unsynced, Since: d.Since, Version: d.Version, Whole: d.Whole}
+	}
+	v.Pending, v.Failed = e.cat.Pins.ByStatus[home.PinPending], e.cat.Pins.ByStatus[home.PinFailed]
+	v.Bound = len(e.cat.Buckets) > 0
+	for kind, t := range e.live {
+		if t.State == status.TaskRunning {
+			v.Running[kind] = true
+		}
+	}
+	for _, r := range e.asked {
+		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile})
+	}
+	v.Backups = s.backupView(e)
+	return v
+}
+
+// plainError is an error for people: without the name of the operation that the place where it is shown names anyway.
+func plainError(err error) string {
+	var b *backend.Error
+	if errors.As(err, &b) {
+		s := b.Err.Error()
+		if b.Hint != "" {
+			s += "; " + b.Hint
+		}
+		return s
+	}
+	return err.Error()
+}
+
+// homeID names the home in backups.
+func homeID(path string) string {
+	h := hostname() + ":" + path
+	out := make([]byte, 0, len(h))
+	for _, c := range []byte(h) {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-':
+			out = append(out, c)
+		default:
+			out = append(out, '_')
+		}
+	}
+	return string(out[:min(len(out), 100)])
+}
