@@ -1,0 +1,246 @@
+package dbus
+
+import (
+	"fmt"
+	"strings"
+
+	godbus "github.com/godbus/dbus/v5"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// LookupObject implements godbus.Handler: one handler answers for every path, and
+// asks the engine what is there. Nothing is ever exported or unexported, so no
+// introspection can meet a half-made object.
+func (s *Server) LookupObject(path godbus.ObjectPath) (godbus.ServerObject, bool) {
+	o, ok := s.object(path)
+	return boundObject{s, o}, ok
+}
+
+// boundObject implements godbus.ServerObject.
+type boundObject struct {
+	s *Server
+	o object
+}
+
+// interfaces lists the names of what an object implements.
+func (o object) interfaces() []string {
+	list := []string{ifIntrospect, ifPeer}
+	if o.kind != "" {
+		list = append(list, ifProperties, o.kind)
+	}
+	if o.path == RootPath {
+		list = append(list, ifObjects)
+	}
+	return list
+}
+
+// LookupInterface finds an interface; the empty name stands for all.
+func (b boundObject) LookupInterface(name string) (godbus.Interface, bool) {
+	if name == "" {
+		return boundInterface{b, b.o.interfaces()}, true
+	}
+	for _, i := range b.o.interfaces() {
+		if i == name {
+			return boundInterface{b, []string{name}}, true
+		}
+	}
+	return nil, false
+}
+
+// boundInterface implements godbus.Interface.
+type boundInterface struct {
+	b     boundObject
+	names []string
+}
+
+// LookupMethod finds a method.
+func (i boundInterface) LookupMethod(name string) (godbus.Method, bool) {
+	for _, iface := range i.names {
+		def := model()[iface]
+		for m := range def.Methods {
+			if def.Methods[m].Name != name {
+				continue
+			}
+			if run, ok := functions[iface+"."+name]; ok {
+				return &boundMethod{s: i.b.s, object: i.b.o, def: &def.Methods[m], iface: iface, run: run}, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// functions are all methods by full name; a test holds that each of the XML is there.
+var functions map[string]function
+
+func init() { //nolint:gochecknoinits // the table refers to functions that refer to the model
+	functions = map[string]function{
+		ifIntrospect + ".Introspect":     introspect,
+		ifProperties + ".Get":            propertyGet,
+		ifProperties + ".GetAll":         propertyGetAll,
+		ifProperties + ".Set":            propertySet,
+		ifObjects + ".GetManagedObjects": managedObjects,
+	}
+	for name, f := range managerMethods {
+		functions[ifManager+"."+name] = f
+	}
+	for name, f := range objectMethods {
+		functions[BusName+"."+name] = f
+	}
+}
+
+// introspect describes an object and names the objects below it.
+func introspect(c *call) ([]any, error) {
+	var sb strings.Builder
+	sb.WriteString("<!DOCTYPE node PUBLIC \"-//freedesktop//DTD D-BUS Object Introspection 1.0//EN\"\n" +
+		" \"http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd\">\n<node>\n")
+	for _, name := range c.object.interfaces() {
+		fmt.Fprintf(&sb, "  <interface name=\"%s\">%s</interface>\n", name, model()[name].Inner)
+	}
+	for _, child := range c.s.children(c.object.path) {
+		fmt.Fprintf(&sb, "  <node name=\"%s\"/>\n", child)
+	}
+	sb.WriteString("</node>\n")
+	return []any{sb.String()}, nil
+}
+
+// children names the objects one level below a path; backends and tasks up to the configured number.
+func (s *Server) children(path godbus.ObjectPath) (out []string) {
+	switch path {
+	case "/":
+		return []string{"org"}
+	case "/org":
+		return []string{"freedesktop", "ipfskit"}
+	case "/org/freedesktop":
+		return []string{"LogControl1"}
+	case "/org/ipfskit":
+		return []string{"Intelligent1"}
+	case RootPath:
+		return []string{"backends", "tasks", "workers"}
+	case workersPath:
+		return status.Workers
+	case backendsPath, tasksPath:
+		for _, o := range s.listed() {
+			if rest, ok := strings.CutPrefix(string(o.path), string(path)+"/"); ok {
+				out = append(out, rest)
+			}
+		}
+	}
+	return out
+}
+
+// listed are the objects that ObjectManager tells of.
+func (s *Server) listed() (out []object) {
+	for _, w := range status.Workers {
+		out = append(out, object{path: WorkerPath(w), kind: ifWorker, name: w})
+	}
+	tasks, _, err := s.o.Engine.Tasks(status.TaskQuery{Limit: maxListed})
+	if err == nil {
+		for _, t := range tasks {
+			if _, ok := s.o.Engine.Task(t.ID); ok {
+				out = append(out, object{path: TaskPath(t.ID), kind: ifTask, id: t.ID})
+			}
+		}
+	}
+	backends, _, err := s.o.Engine.Backends(status.BackendQuery{Limit: s.o.MaxBackends})
+	if err == nil && s.o.MaxBackends > 0 {
+		for _, b := range backends {
+			out = append(out, object{path: BackendPath(b.Name), kind: ifBackend, name: b.Name})
+		}
+	}
+	return out
+}
+
+// maxListed bounds the tasks that are listed as objects.
+const maxListed = 1000
+
+func managedObjects(c *call) ([]any, error) {
+	out := map[godbus.ObjectPath]map[string]map[string]godbus.Variant{}
+	for _, o := range c.s.listed() {
+		if v, ok := c.s.values(o); ok {
+			out[o.path] = map[string]map[string]godbus.Variant{o.kind: v.variants()}
+		}
+	}
+	return []any{out}, nil
+}
+
+// propertiesOf finds the interface that a Properties call is about.
+func propertiesOf(c *call) (*interfaceXML, values, error) {
+	name := c.text(0)
+	if name != c.object.kind && name != "" {
+		for _, i := range c.object.interfaces() {
+			if i == name {
+				return model()[name], values{}, nil
+			}
+		}
+		return nil, nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownInterface", []any{fmt.Sprintf("%s has no interface %q", c.object.path, name)})
+	}
+	v, ok := c.s.values(c.object)
+	if !ok {
+		return nil, nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{fmt.Sprintf("%s is gone", c.object.path)})
+	}
+	return model()[c.object.kind], v, nil
+}
+
+func propertyGet(c *call) ([]any, error) {
+	_, v, err := propertiesOf(c)
+	if err != nil {
+		return nil, err
+	}
+	x, ok := v[c.text(1)]
+	if !ok {
+		return nil, unknownProperty(c)
+	}
+	return []any{godbus.MakeVariant(x)}, nil
+}
+
+func propertyGetAll(c *call) ([]any, error) {
+	_, v, err := propertiesOf(c)
+	if err != nil {
+		return nil, err
+	}
+	return []any{v.variants()}, nil
+}
+
+func unknownProperty(c *call) error {
+	return godbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", []any{fmt.Sprintf("%s has no property %q", c.text(0), c.text(1))})
+}
+
+// propertySet serves LogControl1's level; everything else is read-only.
+func propertySet(c *call) ([]any, error) {
+	_, v, err := propertiesOf(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := v[c.text(1)]; !ok {
+		return nil, unknownProperty(c)
+	}
+	value, isText := c.args[2].(godbus.Variant).Value().(string) //nolint:forcetypeassert // checked by DecodeArguments
+	if c.object.kind != ifLogControl || c.text(1) == "SyslogIdentifier" {
+		return nil, godbus.NewError("org.freedesktop.DBus.Error.PropertyReadOnly", []any{fmt.Sprintf("%s can only be read", c.text(1))})
+	}
+	if err := c.authorize("log-control"); err != nil {
+		return nil, err
+	}
+	if !isText {
+		return nil, status.Errorf(status.InvalidArgument, "%s is a text", c.text(1))
+	}
+	if c.text(1) == "LogTarget" {
+		if value != c.s.o.Engine.LogTarget() {
+			return nil, status.Errorf(status.Unsupported, "the log target %q can't be set: it is %s", value, c.s.o.Engine.LogTarget())
+		}
+		return nil, nil
+	}
+	return nil, c.s.o.Engine.SetLogLevel(value)
+}
+
+// authorize refuses a caller that may not do this. It comes before any other error.
+func (c *call) authorize(action string) error {
+	if c.s.o.Authorize == nil {
+		return nil
+	}
+	if err := c.s.o.Authorize(c.sender, action); err != nil {
+		return status.Errorf(status.AccessDenied, "%s is not allowed for you: %v", action, err)
+	}
+	return nil
+}
