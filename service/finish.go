@@ -86,8 +86,27 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 			why = t.Kind + " went well"
 		}
 		s.tell(status.Event{Kind: status.BackendHealth, Backend: e.name, Old: before, New: after, Why: why})
+		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
+}
+
+// rechoose picks the targets of backups anew when a backend's health makes a
+// difference to them; what there is to back up is looked at then. The caller holds mu.
+func (s *Service) rechoose(e *entry) {
+	if s.cat == nil || !s.targets.names[e.name] && len(s.targets.names) >= s.config().Backup.Targets {
+		return
+	}
+	before := len(s.targets.names)
+	s.chooseTargets()
+	if len(s.targets.names) <= before {
+		return
+	}
+	s.metaWant.buckets = true
+	select {
+	case s.metaKick <- struct{}{}:
+	default: // it is awake
+	}
 }
 
 // networkBack lets everything that waited for the network go on. The caller holds mu.

@@ -43,11 +43,10 @@ func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 // readMetadata reads what changed, or all.
 func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	s.mu.Lock()
-	want, cat := s.metaWant, s.cat
+	want, cat, h := s.metaWant, s.cat, s.home
 	s.metaWant = metaWant{}
-	open := s.home != nil
 	s.mu.Unlock()
-	if !open {
+	if h == nil {
 		return
 	}
 	var names []string
@@ -69,13 +68,20 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 		return
 	}
 	s.noteRead(errors.Join(errs...))
+	if all || want.buckets || want.configs || want.registry {
+		s.mu.Lock()
+		s.chooseTargets()
+		s.mu.Unlock()
+	}
 	s.lookAtBackups(ctx, p, want.buckets)
+	indexed := names
+	if all {
+		indexed = cat.Names()
+	}
+	s.indexPins(ctx, h, cat, indexed, p.Beat)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastScan = s.clk.Now()
-	if all || want.buckets || want.configs || want.registry {
-		s.chooseTargets()
-	}
 	for _, n := range names {
 		s.update(n, false)
 	}

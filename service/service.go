@@ -18,6 +18,7 @@ import (
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/health"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/pinindex"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/queue"
 	"ipfskit.org/intelligent/internal/statedb"
@@ -49,6 +50,7 @@ type Service struct {
 	cfg   atomic.Pointer[config.Config]
 	queue *queue.Queue
 	db    *statedb.DB
+	index *pinindex.Index
 	sup   *supervisor
 	not   *notifier
 	reg   *registryWriter
@@ -58,36 +60,38 @@ type Service struct {
 	wentHome chan struct{}
 	wentOnce sync.Once
 
-	mu               sync.Mutex
-	rules            plan.Rules
-	started          time.Time
-	stopping         bool
-	home             *home.Home // nil while waiting
-	unlock           func() error
-	homeID           string
-	cat              *catalog.Catalog
-	entries          map[string]*entry
-	tasks            taskTable
-	totals           totals
-	network          health.Network
-	arrived          rate
-	mended           rate
-	paused           bool
-	pausedTo         time.Time
-	lastScan         time.Time
-	scans            uint64
-	checked          time.Time // last health check
-	busLost          string
-	trouble          map[string]string // what makes it degraded, by kind
-	watcher          *watch.Watcher
-	metaWant         metaWant
-	ids              idBlock
-	errs             map[string][]status.ErrorEntry
-	saved            map[string]savedBackend
-	complete, failed uint64
-	rescan           chan struct{}
-	targets          targetMemory
-	lockErr          *home.LockedError
+	mu                   sync.Mutex
+	rules                plan.Rules
+	started              time.Time
+	stopping             bool
+	home                 *home.Home // nil while waiting
+	unlock               func() error
+	homeID               string
+	cat                  *catalog.Catalog
+	entries              map[string]*entry
+	tasks                taskTable
+	totals               totals
+	network              health.Network
+	arrived              rate
+	mended               rate
+	paused               bool
+	pausedTo             time.Time
+	lastScan             time.Time
+	scans                uint64
+	checked              time.Time // last health check
+	busLost              string
+	trouble              map[string]string // what makes it degraded, by kind
+	watcher              *watch.Watcher
+	metaWant             metaWant
+	ids                  idBlock
+	errs                 map[string][]status.ErrorEntry
+	saved                map[string]savedBackend
+	complete, failed     uint64
+	rescan               chan struct{}
+	targets              targetMemory
+	lockErr              *home.LockedError
+	redundancy           map[int]int
+	oldestPin, newestPin time.Time
 }
 
 // New makes a service with its configuration and its own memory; nothing runs yet.
@@ -132,7 +136,7 @@ func (s *Service) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.db = db
+	s.db, s.index = db, pinindex.New(db)
 	if note != "" {
 		s.log.Warn(note)
 	}

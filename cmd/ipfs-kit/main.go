@@ -3,9 +3,17 @@
 package main
 
 import (
+	"context"
 	"os"
 
 	"ipfskit.org/intelligent/internal/cli"
+	"ipfskit.org/intelligent/service"
 )
 
-func main() { os.Exit(cli.Main(os.Args[1:], cli.SystemEnv())) }
+func main() {
+	env := cli.SystemEnv()
+	env.Serve = func(ctx context.Context, o cli.ServeOptions) error {
+		return service.Host(ctx, service.HostOptions{Bus: o.Bus, PrivateBus: o.PrivateBus, Verbose: o.Verbose, System: o.System, Version: o.Version, Getenv: env.Getenv})
+	}
+	os.Exit(cli.Main(os.Args[1:], env))
+}

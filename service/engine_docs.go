@@ -1,0 +1,320 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/pinsync"
+	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// facts gathers what the documents are made of. Without names: all backends.
+func (s *Service) facts(q status.BackendQuery) (status.Facts, error) {
+	backends, _, err := s.Backends(q)
+	if err != nil {
+		return status.Facts{}, err
+	}
+	f := status.Facts{Backends: backends, Selected: q.Names != nil || q.State != "", Now: s.clk.Now()}
+	for _, name := range status.Workers {
+		if w, ok := s.Worker(name); ok {
+			f.Workers = append(f.Workers, w)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cfg := s.config()
+	f.Manager = s.manager()
+	f.Healthy, f.Monitored = s.totals.healthy, s.totals.healthy+s.totals.unhealthy
+	f.BackupAfter = s.rules.BackupBuckets
+	f.Intervals = status.Intervals{BucketScan: cfg.Metadata, DirtyCheck: cfg.Dirty, HealthCheck: cfg.HealthTick, BackupCheck: backupLook}
+	f.LastHealthCheck = s.checked
+	for _, t := range s.tasks.byID {
+		if t.State == status.TaskRunning {
+			f.ActiveTasks = append(f.ActiveTasks, t.copyOf())
+		}
+	}
+	slices.SortFunc(f.ActiveTasks, func(a, b status.Task) int { return int(int64(a.ID) - int64(b.ID)) }) //nolint:gosec // ids are small
+	if s.watcher != nil {
+		f.Unwatched = s.watcher.Stats().Unwatched
+	}
+	s.homeFacts(&f)
+	return f, nil
+}
+
+// homeFacts adds what the home says. It needs mu.
+func (s *Service) homeFacts(f *status.Facts) {
+	f.Pins = status.PinFacts{ByStatus: map[string]int{}, Redundancy: map[int]int{}}
+	f.DirtyActions = map[string]status.DirtyFact{}
+	if s.cat == nil {
+		return
+	}
+	for _, b := range s.cat.Buckets() {
+		f.Buckets = append(f.Buckets, status.BucketFact{Key: b.Key, Name: b.Name, Backends: b.Backends, PinCount: b.PinCount, Files: b.Files, LastBackup: b.LastBackup})
+	}
+	for _, p := range s.cat.Problems() {
+		f.Problems = append(f.Problems, status.ProblemFact{File: p.File, Error: p.Err.Error()})
+	}
+	for _, name := range s.cat.Names() {
+		b, ok := s.cat.Get(name)
+		if !ok {
+			continue
+		}
+		if b.Dirty != nil && (b.Dirty.Actions > 0 || b.Dirty.IsDirty) {
+			f.DirtyActions[name] = status.DirtyFact{Total: b.Dirty.Actions, Unsynced: b.Dirty.Unsynced, IsDirty: b.Dirty.IsDirty}
+		}
+		if b.Pins.Total == 0 {
+			continue
+		}
+		f.Pins.Total += b.Pins.Total
+		f.Pins.BackendsWithPins++
+		for st, n := range b.Pins.ByStatus {
+			f.Pins.ByStatus[st] += n
+		}
+		if b.Pins.ByStatus[home.PinFailed] > 0 {
+			f.Pins.FailedBackends = append(f.Pins.FailedBackends, name)
+		}
+		if b.Pins.ByStatus[home.PinPending] > 0 {
+			f.Pins.PendingBackends = append(f.Pins.PendingBackends, name)
+		}
+	}
+	f.Pins.Redundancy, f.Pins.UniqueCIDs = s.redundancy, 0
+	for _, n := range s.redundancy {
+		f.Pins.UniqueCIDs += n
+	}
+	f.Pins.Oldest, f.Pins.Newest = s.oldestPin, s.newestPin
+}
+
+// StatusJSON is the document of status.
+func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, error) {
+	q := status.BackendQuery{State: o.State}
+	if len(o.Backends) > 0 {
+		q.Names = o.Backends
+	}
+	f, err := s.facts(q)
+	if err != nil {
+		return nil, err
+	}
+	return status.StatusDocument(f, o.Detailed)
+}
+
+// InsightsJSON is the document of insights.
+func (s *Service) InsightsJSON(context.Context) ([]byte, error) {
+	f, err := s.facts(status.BackendQuery{})
+	if err != nil {
+		return nil, err
+	}
+	return status.InsightsDocument(f)
+}
+
+// HealthJSON is the document of health.
+func (s *Service) HealthJSON(context.Context) ([]byte, error) {
+	f, err := s.facts(status.BackendQuery{})
+	if err != nil {
+		return nil, err
+	}
+	if f.Errors, _, err = s.Errors(status.ErrorQuery{}); err != nil {
+		return nil, err
+	}
+	return status.HealthDocument(f)
+}
+
+// ExplainJSON is the planner's reasons for one backend.
+func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
+	s.mu.Lock()
+	list, err := s.pick([]string{name})
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	e := list[0]
+	d := plan.Decide(s.view(e), s.rules, s.clk.Now())
+	b := s.backend(e)
+	if s.paused {
+		d.Why = append([]string{"the service is paused: nothing new begins"}, d.Why...)
+	}
+	s.mu.Unlock()
+	var wants []status.Want
+	for _, w := range d.Wants {
+		wants = append(wants, status.Want{Kind: w.Kind, Mode: string(w.Mode), Reason: w.Reason, Priority: w.Priority, Asked: w.Asked})
+	}
+	var waits []status.Wait
+	for kind, w := range d.Waiting {
+		waits = append(waits, status.Wait{Kind: kind, Reason: w.Reason, Blocked: w.Blocked, Until: w.Until})
+	}
+	return status.ExplainDocument(b, d.Why, wants, waits)
+}
+
+// WhereJSON lists the backends whose mappings list a CID.
+func (s *Service) WhereJSON(ctx context.Context, text string) ([]byte, error) {
+	if _, err := cid.Decode(text); err != nil {
+		return nil, status.Errorf(status.InvalidArgument, "%q is no CID: %v", text, err)
+	}
+	found, err := s.index.Where(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	holders := []status.Holder{}
+	s.mu.Lock()
+	h := s.home
+	s.mu.Unlock()
+	for _, f := range found {
+		hold := status.Holder{Backend: f.Backend, State: f.Status}
+		if b, ok := s.Backend(f.Backend); ok {
+			hold.Target = b.Endpoint
+		}
+		if h != nil {
+			pinDetails(ctx, h, f.Backend, text, &hold)
+		}
+		holders = append(holders, hold)
+	}
+	return status.WhereDocument(text, holders)
+}
+
+// pinDetails adds what the row of a mapping says.
+func pinDetails(ctx context.Context, h *home.Home, backend, text string, to *status.Holder) {
+	pins, err := h.ReadPins(ctx, backend)
+	if err != nil {
+		to.Error = err.Error()
+		return
+	}
+	for _, p := range pins {
+		if p.CID != text {
+			continue
+		}
+		to.State = p.Status
+		if t, err := time.Parse("2006-01-02T15:04:05", strings.SplitN(p.CreatedAt, ".", 2)[0]); err == nil {
+			to.Pinned = t
+		}
+		var meta struct {
+			Verified string `json:"verified_at"`
+			Size     uint64 `json:"size"`
+			Error    string `json:"error"`
+		}
+		if json.Unmarshal([]byte(p.Metadata), &meta) == nil {
+			to.Bytes, to.Error = meta.Size, meta.Error
+			if t, err := time.Parse(time.RFC3339, meta.Verified); err == nil {
+				to.Verified = t
+			}
+		}
+	}
+}
+
+// maxPlanned bounds the actions of one backend that a plan lists.
+const maxPlanned = 1000
+
+// PlanSyncJSON is what a sync would do. It looks at the backends, and writes nothing.
+func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bool) ([]byte, error) {
+	s.mu.Lock()
+	var list []*entry
+	err := s.usable()
+	if err == nil && len(names) > 0 {
+		list, err = s.pick(names)
+	} else if err == nil {
+		list = s.all(func(e *entry) bool { return e.counted.dirty || reconcile })
+	}
+	clean := map[string]bool{}
+	for _, e := range list {
+		clean[e.name] = !e.counted.dirty
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	var plans []status.Plan
+	for _, e := range list {
+		plans = append(plans, s.planOne(ctx, e.name, reconcile || len(names) > 0 && clean[e.name]))
+	}
+	return status.PlanSyncDocument(plans, s.clk.Now())
+}
+
+func (s *Service) planOne(ctx context.Context, name string, reconcile bool) status.Plan {
+	p := status.Plan{Backend: name, Mode: string(plan.Delta)}
+	a, err := s.open(ctx, name)
+	if err != nil {
+		p.Error = plainError(err)
+		return p
+	}
+	defer a.Close() //nolint:errcheck // nothing was written
+	t := &task{Task: status.Task{Backend: name}}
+	job, _, err := s.syncJob(t, a, newPulse(s.clk))
+	if err != nil {
+		p.Error = plainError(err)
+		return p
+	}
+	if reconcile {
+		job.Mode = pinsync.Reconcile
+	}
+	if job.Mode == pinsync.Reconcile {
+		p.Mode = string(plan.Reconcile)
+	}
+	d, err := pinsync.Plan(ctx, job)
+	if err != nil {
+		p.Error = plainError(err)
+	}
+	add := func(action string, list []pinsync.Planned) {
+		p.Count += len(list)
+		for _, x := range list {
+			if len(p.Actions) < maxPlanned {
+				p.Actions = append(p.Actions, status.PlannedAction{Action: action, CID: x.CID, Reason: x.Why, Bytes: uint64(max(x.Size, 0))}) //nolint:gosec // not negative
+			}
+		}
+	}
+	add("put", d.Put)
+	add("verify", d.Look)
+	add("no source", d.NoSource)
+	for _, c := range d.Remove {
+		add("remove", []pinsync.Planned{{CID: c, Size: -1}})
+	}
+	if len(d.NoSource) > 0 {
+		p.Blocked = "content that nobody here has"
+	}
+	return p
+}
+
+// History writes what is known of the past: finished tasks, oldest first.
+func (s *Service) History(_ context.Context, q status.HistoryQuery, w io.Writer) error {
+	if q.What != "" && q.What != "tasks" {
+		return status.Errorf(status.Unsupported, "what %q: only tasks are kept yet", q.What)
+	}
+	s.db.Flush()
+	var all []status.Task
+	tq := status.TaskQuery{Backend: q.Backend, Since: q.Since, Limit: 1000}
+	for {
+		page, cursor, err := s.db.Tasks(s.background(), tq)
+		if err != nil {
+			return err
+		}
+		all = append(all, page...)
+		if tq.Cursor = cursor; cursor == "" || len(all) > 100_000 {
+			break
+		}
+	}
+	slices.Reverse(all)
+	for _, t := range all {
+		if !q.Until.IsZero() && t.Finished.After(q.Until) {
+			continue
+		}
+		doc, err := status.TaskDocument(t)
+		if err != nil {
+			return err
+		}
+		var line json.RawMessage = doc
+		compact, err := json.Marshal(line)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(compact, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package service
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+func TestMarkIsFoundCopiedVerifiedAndCleared(t *testing.T) {
+	w := newWorld(t)
+	nas, other := w.backend("nas"), w.backend("other")
+	cid := w.car(1)
+	w.start()
+	w.until("both backends known", func() bool { return w.s.Manager().Backends == 2 })
+	w.mark("nas", cid)
+	w.until("the mark cleared", func() bool { return w.cleared("nas") })
+	if !w.stored(nas, cid) || w.stored(other, cid) {
+		t.Error("the CAR is not there, or where nobody wanted it")
+	}
+	w.until("clean", func() bool { return !w.dirty("nas") && w.s.Manager().DirtyBackends == 0 })
+	pins, err := w.s.home.ReadPins(t.Context(), "nas")
+	if err != nil || len(pins) != 1 || pins[0].CID != cid || pins[0].Status != "stored" {
+		t.Errorf("mapping %+v %v", pins, err)
+	}
+	if _, err := os.Stat(filepath.Join(w.home, "backend_index/dirty_metadata/nas.dirty")); err == nil {
+		t.Error("the flag is still there")
+	}
+}
+
+func TestTwoHundredMarksAtOnce(t *testing.T) {
+	w := newWorld(t)
+	cid := w.car(1)
+	roots := map[string]string{}
+	for i := range 200 {
+		name := fmt.Sprintf("disk-%03d", i)
+		roots[name] = w.backend(name)
+	}
+	w.start()
+	w.until("all known", func() bool { return w.s.Manager().Backends == 200 })
+	for name := range roots {
+		w.mark(name, cid)
+	}
+	w.until("all clean", func() bool {
+		for name := range roots {
+			if !w.cleared(name) {
+				return false
+			}
+		}
+		return true
+	})
+	for name, root := range roots {
+		if !w.stored(root, cid) {
+			t.Errorf("%s has no CAR", name)
+		}
+	}
+}
+
+func TestContentThatNobodyHasBlocksUntilItAppears(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid, data := w.content(7)
+	w.mark("nas", cid)
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	b, _ := w.s.Backend("nas")
+	if !strings.Contains(b.Blocked, "no source for 1 pin") || b.Health == status.HealthUnhealthy || !b.Dirty {
+		t.Errorf("%+v", b)
+	}
+	w.put("cars/"+cid+".car", string(data))
+	w.until("mended", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+	w.until("not blocked", func() bool { return w.s.Manager().BlockedBackends == 0 })
+}
+
+func TestMarkOfBeforeTheStartIsServed(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.mark("nas", cid)
+	w.start()
+	w.until("cleared", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
+
+func TestHomeThatIsNotThereIsWaitedForAndNotMade(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	aside := w.home + ".aside"
+	if err := os.Rename(w.home, aside); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.until("waiting", func() bool { return w.s.Manager().State == status.StateWaiting })
+	if _, err := os.Stat(w.home); err == nil {
+		t.Fatal("the home was made")
+	}
+	if err := os.Rename(aside, w.home); err != nil {
+		t.Fatal(err)
+	}
+	w.until("running", func() bool { m := w.s.Manager(); return m.State == status.StateRunning && m.Backends == 1 })
+	if err := os.Rename(w.home, aside); err != nil {
+		t.Fatal(err)
+	}
+	w.until("waiting again", func() bool { return w.s.Manager().State == status.StateWaiting })
+	if m := w.s.Manager(); m.Backends != 1 {
+		t.Errorf("a home that went away is read as %d backends", m.Backends)
+	}
+}
+
+func TestSecondServiceSaysWhoHasTheHome(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.until("running", func() bool { return w.s.Manager().State == status.StateRunning })
+	o := w.o
+	o.Paths.State = filepath.Join(t.TempDir(), "other")
+	o.Publish = nil
+	second, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = second.Run(t.Context(), nil)
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("the second service ended with %v", err)
+	}
+}
+
+func TestForcedSyncOfACleanBackendComparesItWhole(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.mark("nas", cid)
+	w.start()
+	w.until("cleared", func() bool { return w.cleared("nas") && !w.dirty("nas") })
+	if err := os.Remove(filepath.Join(root, "cars", cid+".car")); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
+	if err != nil || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	w.until("the task done", func() bool { task, ok := w.s.Task(ids[0]); return ok && task.State == status.TaskDone })
+	if !w.stored(root, cid) {
+		t.Error("what was lost is not back")
+	}
+	if _, err := w.s.Sync(t.Context(), []string{"nobody"}, false); err == nil {
+		t.Error("no error for a backend that is not there")
+	}
+}
+
+func TestRestartKeepsIDsAndCounters(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	cid, _ := w.content(9)
+	w.mark("nas", cid)
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	blocked := w.s.liveTasks(status.TaskQuery{State: status.TaskBlocked})
+	if len(blocked) != 1 {
+		t.Fatalf("%+v", blocked)
+	}
+	w.stop()
+	w.start()
+	w.until("blocked again", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	w.until("the same id", func() bool {
+		again := w.s.liveTasks(status.TaskQuery{Backend: "nas"})
+		for _, task := range again {
+			if task.Kind == status.KindPinSync {
+				return task.ID == blocked[0].ID
+			}
+		}
+		return len(again) == 0
+	})
+}
+
+func TestBucketIndicesAreBackedUpByDefault(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	w.put("bucket_index/bucket_registry.parquet", "not read here, but backed up")
+	w.start()
+	w.until("healthy", func() bool { b, ok := w.s.Backend("nas"); return ok && b.Health == status.HealthHealthy })
+	if err := w.s.Rescan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.until("a manifest", func() bool {
+		found := false
+		filepath.WalkDir(root, func(path string, _ os.DirEntry, _ error) error { //nolint:errcheck // it looks
+			found = found || strings.Contains(filepath.Base(path), "manifest") && !strings.HasSuffix(path, "manifests")
+			return nil
+		})
+		return found
+	})
+}

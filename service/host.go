@@ -1,0 +1,111 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/logging"
+	"ipfskit.org/intelligent/internal/privatebus"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// HostOptions say how a process hosts the service.
+type HostOptions struct {
+	// Bus is "session", "system" or an address; empty: what fits.
+	Bus string
+	// PrivateBus starts a bus of this process's own.
+	PrivateBus bool
+	Verbose    bool
+	System     bool
+	Version    string
+	Getenv     func(string) string
+}
+
+// Host runs the service in this process until ctx ends. A wrong configuration is
+// a *config.Error, a home that is served already a *home.LockedError, a name
+// that is taken a *dbus.NameTakenError.
+func Host(ctx context.Context, o HostOptions) error {
+	paths, err := config.FindPaths(o.Getenv, o.System)
+	if err != nil {
+		return err
+	}
+	level := ""
+	if o.Verbose {
+		level = "debug"
+	}
+	log, flush := logging.New(logging.Options{Clock: clock.System, Level: level})
+	defer flush()
+	address, closeBus, err := findBus(ctx, o, paths)
+	if err != nil {
+		return err
+	}
+	var server *dbus.Server
+	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(),
+		Publish: func(ev status.Event) { server.Publish(ev) }})
+	if err != nil {
+		return errors.Join(err, closeBus())
+	}
+	if lv, err := logging.ParseLevel(s.config().LogLevel); err == nil && !o.Verbose {
+		log.SetLevel(lv)
+	}
+	server = dbus.NewServer(dbus.ServerOptions{Address: address, Engine: s, Clock: clock.System, MaxBackends: s.config().BusBackends, OnState: s.BusState})
+	var side sync.WaitGroup
+	sctx, stop := context.WithCancel(ctx)
+	side.Go(func() { s.reloadOnHangup(sctx) })
+	err = s.Run(ctx, server.Run)
+	stop()
+	side.Wait()
+	return errors.Join(err, closeBus())
+}
+
+// findBus says which bus to be on, and starts a private one where that was asked for.
+func findBus(ctx context.Context, o HostOptions, paths config.Paths) (address string, closeBus func() error, err error) {
+	closeBus = func() error { return nil }
+	switch {
+	case o.PrivateBus:
+		if err := config.EnsureRuntime(paths.Runtime); err != nil {
+			return "", closeBus, err
+		}
+		b, err := privatebus.Start(ctx, paths.Runtime, clock.System)
+		if err != nil {
+			return "", closeBus, err
+		}
+		return b.Address, b.Close, nil
+	case o.Bus != "":
+		return o.Bus, closeBus, nil
+	case o.System:
+		return "system", closeBus, nil
+	}
+	if a := o.Getenv("DBUS_SESSION_BUS_ADDRESS"); a != "" {
+		return a, closeBus, nil
+	}
+	if run := o.Getenv("XDG_RUNTIME_DIR"); run != "" {
+		if _, err := os.Stat(filepath.Join(run, "bus")); err == nil {
+			return "unix:path=" + filepath.Join(run, "bus"), closeBus, nil
+		}
+	}
+	return "session", closeBus, nil
+}
+
+// reloadOnHangup reads the configuration again at SIGHUP, as ExecReload asks.
+func (s *Service) reloadOnHangup(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			s.Reload(ctx) //nolint:errcheck // the log says what is wrong
+		}
+	}
+}
