@@ -1,0 +1,44 @@
+# make, make test, make lint, make bench, make run, make install, make uninstall
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X ipfskit.org/intelligent/internal/cli.Version=$(VERSION)
+CACHE   := $(CURDIR)/.cache
+LINT    := $(CACHE)/bin/golangci-lint
+LINTVER := v2.12.2
+
+.PHONY: all build test lint bench run fuzz install uninstall clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/ipfs-kit ./cmd/ipfs-kit-intelligent
+
+test:
+	$(GO) test -timeout 20m ./...
+
+lint: $(LINT)
+	$(LINT) run ./...
+	@test -z "$$(gofmt -l cmd dbus internal scripts service)" || { echo "not formatted:"; gofmt -l cmd dbus internal scripts service; exit 1; }
+
+$(LINT):
+	GOBIN=$(CACHE)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
+
+bench: build
+	$(GO) run ./scripts/bench
+
+run: build
+	$(GO) run ./scripts/demo
+
+fuzz:
+	scripts/fuzz 5s
+
+install:
+	scripts/install '$(PREFIX)' '$(DESTDIR)'
+
+uninstall:
+	scripts/uninstall '$(PREFIX)' '$(DESTDIR)'
+
+clean:
+	rm -rf bin
