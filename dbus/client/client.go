@@ -167,7 +167,9 @@ func (c *Client) Owner(ctx context.Context) (pid uint32, err error) {
 }
 
 // WorkerPath is the object of a worker.
-func WorkerPath(name string) godbus.ObjectPath { return RootPath + "/workers/" + godbus.ObjectPath(name) }
+func WorkerPath(name string) godbus.ObjectPath {
+	return RootPath + "/workers/" + godbus.ObjectPath(name)
+}
 
 // TaskPath is the object of a task.
 func TaskPath(id uint64) godbus.ObjectPath {

@@ -17,16 +17,16 @@ type Event struct {
 
 // signalArgs are the names of the arguments, in the interfaces' order.
 var signalArgs = map[string][]string{
-	manager + ".BackendDirty":         {"backend", "name", "pending"},
-	manager + ".BackendClean":         {"backend", "name"},
-	manager + ".BackendHealthChanged": {"backend", "name", "old", "new", "why"},
-	manager + ".TaskNew":              {"id", "task", "backend", "kind"},
-	manager + ".TaskRemoved":          {"id", "task", "backend", "kind", "result"},
-	manager + ".WorkerRestarted":      {"name", "restarts", "why"},
-	manager + ".MetadataChanged":      {"generation"},
-	manager + ".AlertRaised":          {"code", "severity", "title", "details"},
-	manager + ".AlertCleared":         {"code"},
-	task + ".Completed":               {"success", "message"},
+	manager + ".BackendDirty":                           {"backend", "name", "pending"},
+	manager + ".BackendClean":                           {"backend", "name"},
+	manager + ".BackendHealthChanged":                   {"backend", "name", "old", "new", "why"},
+	manager + ".TaskNew":                                {"id", "task", "backend", "kind"},
+	manager + ".TaskRemoved":                            {"id", "task", "backend", "kind", "result"},
+	manager + ".WorkerRestarted":                        {"name", "restarts", "why"},
+	manager + ".MetadataChanged":                        {"generation"},
+	manager + ".AlertRaised":                            {"code", "severity", "title", "details"},
+	manager + ".AlertCleared":                           {"code"},
+	task + ".Completed":                                 {"success", "message"},
 	"org.freedesktop.DBus.Properties.PropertiesChanged": {"interface", "changed", "invalidated"},
 }
 

@@ -46,13 +46,14 @@ func gone(s *godbus.Signal) bool {
 	return s.Body[2] == ""
 }
 
-// Ended says that a task will not go on by itself.
-func Ended(state string) bool {
-	switch state {
+// Ended says that there is nothing to wait for: the task is over, or it waits
+// itself, for something that is not here or for its next try after a failure.
+func Ended(t status.Task) bool {
+	switch t.State {
 	case status.TaskDone, status.TaskPartial, status.TaskFailed, status.TaskCancelled, status.TaskBlocked:
 		return true
 	}
-	return false
+	return t.State == status.TaskWaitingRetry && t.Error != ""
 }
 
 // WaitTasks returns when all tasks ended, with how they did, in the order of
@@ -77,7 +78,7 @@ func (c *Client) WaitTasks(ctx context.Context, ids []uint64, progress func(stat
 		}
 		out[i] = t
 		progress(t)
-		if Ended(t.State) {
+		if Ended(t) {
 			delete(open, id)
 		}
 		return nil
