@@ -105,6 +105,7 @@ func (p *pass) put(ctx context.Context, w *want, r result) result {
 	for _, f := range p.job.Sources {
 		r.tried = append(r.tried, f.Name)
 		for src, err := range f.Find(ctx, w.cid, w.text) {
+			p.progress.moved() // a slow neighbour is no stall of this backend
 			if err == nil {
 				var item backend.Item
 				item, err = p.transfer(ctx, w, src)

@@ -132,11 +132,13 @@ func (p *pass) work(ctx context.Context, list []*want) error {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	p.progress.items(len(list))
 	n := min(p.job.MaxParallel, len(list))
 	queue, results := make(chan *want), make(chan result, n)
 	var workers sync.WaitGroup
+	defer workers.Wait() // also where collect panics
+	defer close(queue)
+	defer cancel()
 	for range n {
 		workers.Go(func() {
 			for w := range queue {
@@ -144,10 +146,7 @@ func (p *pass) work(ctx context.Context, list []*want) error {
 			}
 		})
 	}
-	err := p.collect(ctx, cancel, list, queue, results)
-	close(queue)
-	workers.Wait()
-	return err
+	return p.collect(ctx, cancel, list, queue, results)
 }
 
 func (p *pass) collect(ctx context.Context, cancel func(), list []*want, queue chan<- *want, results <-chan result) error {
