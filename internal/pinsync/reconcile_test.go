@@ -47,7 +47,9 @@ func TestReconcileMendsDriftAndLeavesTheRest(t *testing.T) {
 	}
 	bucket := w.content(50)
 	job := w.job(Reconcile)
-	job.Desired = func(context.Context) ([]string, error) { return []string{bucket.String(), cids[2].String(), "no CID"}, nil }
+	job.Desired = func(context.Context) ([]string, error) {
+		return []string{bucket.String(), cids[2].String(), "no CID"}, nil
+	}
 	out, err := Run(context.Background(), job)
 	if err != nil || out.Stored.Count != 3 || out.AlreadyThere.Count != 3 || out.Invalid.Count != 1 || !out.Complete() {
 		t.Errorf("%v, outcome %+v", err, out)

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,12 +111,15 @@ func (s *slow) Put(ctx context.Context, c cid.Cid, _ backend.Source, told func(i
 }
 
 // memory is a mapping and a mark in memory, for virtual time.
-type memory struct{ updates, cleared int }
+type memory struct {
+	updates atomic.Int64
+	cleared int
+}
 
 func (m *memory) Open(context.Context) ([]home.Pin, error) { return nil, nil }
 func (m *memory) All(context.Context) ([]home.Pin, error)  { return nil, nil }
 func (m *memory) Update(context.Context, []home.PinUpdate) error {
-	m.updates++
+	m.updates.Add(1)
 	return nil
 }
 
@@ -156,8 +160,8 @@ func TestNothingMovingForFiveMinutesEndsThePass(t *testing.T) {
 		if took := time.Since(begin); took != 5*time.Minute {
 			t.Errorf("after %s", took)
 		}
-		if m.cleared != 1 || m.updates != 1 {
-			t.Errorf("what was stored before: %+v", m)
+		if m.cleared != 1 || m.updates.Load() != 1 {
+			t.Errorf("what was stored before: %d cleared, %d updates", m.cleared, m.updates.Load())
 		}
 	})
 }
@@ -187,16 +191,16 @@ func TestRowsWaitAboutASecondAtMost(t *testing.T) {
 			n++
 			if n == 100 {
 				time.Sleep(10 * time.Second)
-				if m.updates < 9 {
-					t.Errorf("%d updates while the last item takes its time", m.updates)
+				if m.updates.Load() < 9 {
+					t.Errorf("%d updates while the last item takes its time", m.updates.Load())
 				}
 				return nil
 			}
 			time.Sleep(100 * time.Millisecond)
 			return nil
 		})
-		if out, err := Run(t.Context(), job); err != nil || !out.Cleared || m.updates > 13 {
-			t.Errorf("%v, outcome %+v, %d updates", err, out, m.updates)
+		if out, err := Run(t.Context(), job); err != nil || !out.Cleared || m.updates.Load() > 13 {
+			t.Errorf("%v, outcome %+v, %d updates", err, out, m.updates.Load())
 		}
 	})
 }
