@@ -83,11 +83,12 @@ func (r *restore) run(ctx context.Context) (Restored, error) {
 // check refuses what must not be written, before anything is.
 func (r *restore) check() (aside []string, err error) {
 	names := make([]string, len(r.m.Files))
+	has := make(map[string]bool, len(r.m.Files))
 	for i, e := range r.m.Files {
-		names[i] = e.Name
+		names[i], has[e.Name] = e.Name, true
 	}
 	for _, name := range r.o.Aside {
-		if !slices.Contains(names, name) {
+		if !has[name] {
 			aside = append(aside, name)
 		}
 	}

@@ -60,19 +60,17 @@ func (p *pass) identify(ctx context.Context) error {
 	return err
 }
 
-// ensure writes an identity before the first put, where the backend has none.
+// ensure writes an identity before the first put, where the backend has none. It
+// is a new one: the old one may still be somewhere else.
 func (id *identity) ensure(ctx context.Context, p *pass) error {
 	id.mu.Lock()
 	defer id.mu.Unlock()
 	if id.none || id.found != "" {
 		return nil
 	}
-	s := backend.Sentinel{ID: p.job.SentinelID, Backend: p.job.Backend, Created: p.job.Clock.Now().UTC()}
-	if s.ID == "" {
-		var b [16]byte
-		_, _ = rand.Read(b[:]) // never fails
-		s.ID = hex.EncodeToString(b[:])
-	}
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	s := backend.Sentinel{ID: hex.EncodeToString(b[:]), Backend: p.job.Backend, Created: p.job.Clock.Now().UTC()}
 	err := p.job.Adapter.WriteSentinel(ctx, s)
 	if errors.Is(err, backend.ErrUnsupported) || errors.Is(err, errors.ErrUnsupported) {
 		id.none = true

@@ -57,7 +57,7 @@ func Run(ctx context.Context, job Job) (Outcome, error) {
 		err = errors.Join(err, ferr)
 	}
 	p.out.block(p.tried)
-	if p.out.SentinelID == "" {
+	if p.id.found != "" && (p.out.SentinelID == "" || p.job.AcceptIdentity) {
 		p.out.SentinelID = p.id.found
 	}
 	if err != nil {
@@ -82,6 +82,14 @@ func newPass(job Job) *pass {
 func (p *pass) run(ctx context.Context) error {
 	if err := p.identify(ctx); err != nil {
 		return err
+	}
+	if p.job.AcceptIdentity && p.job.SentinelID != "" {
+		if !p.job.Alive() {
+			return ErrReplaced
+		}
+		if err := p.id.ensure(ctx, p); err != nil { // so that the word need not be given again
+			return err
+		}
 	}
 	if p.job.Mode == Reconcile {
 		return p.reconcile(ctx)

@@ -230,9 +230,24 @@ func TestBackendWithoutItsIdentityGetsNothing(t *testing.T) {
 		}
 		job.AcceptIdentity = true
 		out, err := Run(context.Background(), job)
-		if err != nil || !out.Cleared || out.SentinelID != "known" {
+		if err != nil || !out.Cleared || out.SentinelID == "known" || out.SentinelID == "" {
 			t.Errorf("accepted: %v, %+v", err, out)
 		}
+	}
+}
+
+func TestPersonsWordIsNeededOnceEvenIfNothingIsPut(t *testing.T) {
+	w := newWorld(t)
+	job := w.job(Reconcile)
+	job.SentinelID = "known"
+	job.AcceptIdentity = true
+	out, err := Run(context.Background(), job)
+	if err != nil || out.SentinelID == "known" || out.SentinelID == "" {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	job.SentinelID, job.AcceptIdentity = out.SentinelID, false
+	if _, err := Run(context.Background(), job); err != nil {
+		t.Error(err)
 	}
 }
 
