@@ -58,11 +58,24 @@ func (s *Service) open(ctx context.Context, name string) (backend.Adapter, error
 		s.mu.Unlock()
 		return nil, err
 	}
-	cat, lane := e.cat, e.lane
-	s.mu.Unlock()
-	spec, err := specOf(cat)
+	spec, err := specOf(e.cat)
 	if err != nil {
+		s.mu.Unlock()
 		return nil, err
 	}
+	lane := s.laneOf(e, spec)
+	s.mu.Unlock()
 	return types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Stall: s.config().Stall, WrapRoot: s.opts.WrapBackendRoot})
+}
+
+// laneOf gives a backend its lane, which outlives tasks. The caller holds mu.
+func (s *Service) laneOf(e *entry, spec types.Spec) *backend.Lane {
+	if e.lane == nil {
+		n := types.Transfers(spec.Type)
+		if c := e.cat.Config; c != nil && c.Limits.Transfers > 0 {
+			n = c.Limits.Transfers
+		}
+		e.lane = backend.NewLane(n, s.clk)
+	}
+	return e.lane
 }

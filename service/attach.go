@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"ipfskit.org/intelligent/internal/catalog"
@@ -60,6 +61,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.restoreRequests()
 	s.tell(status.Event{Kind: status.ManagerChanged})
 	s.wentOnce.Do(func() { close(s.wentHome) })
+	go debug.FreeOSMemory() // what reading took is not needed any more
 	return nil
 }
 

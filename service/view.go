@@ -72,13 +72,6 @@ func (s *Service) retarget(e *entry) {
 		return
 	}
 	target := types.Target(spec)
-	if e.lane == nil {
-		n := types.Transfers(spec.Type)
-		if c := e.cat.Config; c != nil && c.Limits.Transfers > 0 {
-			n = c.Limits.Transfers
-		}
-		e.lane = backend.NewLane(n, s.clk)
-	}
 	if e.target == target {
 		return
 	}
@@ -87,7 +80,7 @@ func (s *Service) retarget(e *entry) {
 		e.sentinel, e.lastReconcile, e.tries, e.blocked = "", time.Time{}, nil, plan.Blocked{}
 		e.health.Reset()
 		e.moved = true
-		e.lane = backend.NewLane(types.Transfers(spec.Type), s.clk)
+		e.lane = nil
 		for _, t := range e.live {
 			if t.cancel != nil {
 				t.cancel(errRetargeted)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,9 @@ var errNoLegacy = errors.New("no other ipfs-kit in PATH")
 func Main(args []string, env Env) int {
 	if len(args) >= 2 && args[0] == "daemon" && args[1] == "intelligent" {
 		return run(args[2:], "ipfs-kit daemon intelligent", env)
+	}
+	if len(args) >= 3 && strings.HasPrefix(args[0], "__complete") && args[1] == "daemon" && args[2] == "intelligent" {
+		return run(append([]string{args[0]}, args[3:]...), "ipfs-kit daemon intelligent", env)
 	}
 	path, err := legacy(env)
 	if err == nil {
@@ -112,6 +116,8 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Environ        []string
+	// Serve is the service itself: it runs until ctx ends. Nil in a program that has none in it.
+	Serve func(ctx context.Context, o ServeOptions) error
 }
 
 // Getenv reads one variable; the last one counts, as in a shell.

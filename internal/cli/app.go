@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// Version of the programs; the build sets it.
+var Version = "dev"
+
+// ServeOptions say how the service runs.
+type ServeOptions struct {
+	// Bus is "session", "system" or an address; empty means the one that fits.
+	Bus string
+	// PrivateBus has the service start a bus of its own.
+	PrivateBus bool
+	Verbose    bool
+	// System is the system-wide service with its own places.
+	System  bool
+	Version string
+}
+
+// app is one run of the command line.
+type app struct {
+	env Env
+	// name is how people call the program, without the verb.
+	name   string
+	clk    clock.Clock
+	style  style
+	json   bool
+	system bool
+	bus    string
+}
+
+// fault is an error as people see it: what, and what to do next.
+type fault struct {
+	code int
+	// kind is the last part of a D-Bus error name, where there is one.
+	kind status.Code
+	err  error
+	next string
+}
+
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+// usagef is a wrong use of a command.
+func usagef(format string, args ...any) *fault {
+	return &fault{code: ExitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// run executes one command; name is how the program is called.
+func run(args []string, name string, env Env) int {
+	a := &app{env: env, name: name, clk: clock.System, style: styleOf(env.Stdout, env)}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitDone
+	}
+	return a.report(err)
+}
+
+// report says what failed, why, and what to do, and gives the exit code.
+func (a *app) report(err error) int {
+	var f *fault
+	if !errors.As(err, &f) {
+		f = usagef("%s", strings.TrimSpace(err.Error()))
+	}
+	if f.code == ExitUsage && f.next == "" {
+		f.next = a.name + " --help"
+	}
+	if f.err == nil { // an outcome that was printed already
+		return f.code
+	}
+	if a.json {
+		b, err := json.Marshal(struct {
+			Error string      `json:"error"`
+			Code  status.Code `json:"code,omitempty"`
+			Next  string      `json:"next,omitempty"`
+			Exit  int         `json:"exit"`
+		}{f.err.Error(), f.kind, f.next, f.code})
+		if err == nil {
+			fmt.Fprintf(a.env.Stderr, "%s\n", b)
+		}
+		return f.code
+	}
+	fmt.Fprintf(a.env.Stderr, "%s: %s\n", a.name, f.err)
+	if f.next != "" {
+		fmt.Fprintf(a.env.Stderr, "Next: %s\n", f.next)
+	}
+	return f.code
+}
+
+// outcome ends a command with a code and without further words.
+func outcome(code int) error {
+	if code == ExitDone {
+		return nil
+	}
+	return &fault{code: code}
+}
+
+// classify makes any error of a command a fault.
+func (a *app) classify(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var f *fault
+	if errors.As(err, &f) {
+		return f
+	}
+	var se *status.Error
+	var ce *config.Error
+	switch {
+	case errors.As(err, &se):
+		return a.ofService(ctx, se)
+	case errors.As(err, &ce):
+		return &fault{code: ExitConfig, err: err, next: "mend the file, then " + a.name + " config check"}
+	case errors.Is(err, client.ErrNotRunning):
+		return a.notRunning(ctx, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: %w", err), next: "give it longer with --timeout, or look: " + a.name + " status"}
+	case errors.Is(err, context.Canceled):
+		return &fault{code: ExitFailed, err: fmt.Errorf("interrupted: %w", err)}
+	}
+	return &fault{code: ExitFailed, err: err}
+}
+
+// ofService gives an error of the service its exit code and next step.
+func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
+	f := &fault{code: ExitFailed, kind: e.Code, err: e}
+	switch e.Code {
+	case status.NoSuchBackend:
+		f.code, f.next = ExitNotFound, a.name+" backends"
+		if near := a.nearestBackend(ctx, e.Message); near != "" {
+			f.next = fmt.Sprintf("did you mean %q? All of them: %s backends", near, a.name)
+		}
+	case status.NoSuchTask:
+		f.code, f.next = ExitNotFound, a.name+" tasks"
+	case status.NoSuchWorker:
+		f.code, f.next = ExitNotFound, "one of "+strings.Join(status.Workers, ", ")
+	case status.InvalidArgument:
+		f.code = ExitUsage
+	case status.NotReady:
+		f.next = a.name + " wait --for ready"
+	case status.Paused:
+		f.next = a.name + " resume"
+	case status.AccessDenied:
+		f.next = "ask as the user whose service it is, or for the system's service as one that polkit allows"
+	}
+	return f
+}
+
+// do wraps the body of a command, so that each error is a fault.
+func (a *app) do(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		return a.classify(cmd.Context(), body(cmd.Context(), args))
+	}
+}
+
+// with is do for a command that speaks to the running service.
+func (a *app) with(body func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return a.do(func(ctx context.Context, args []string) error {
+		c, err := a.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close() //nolint:errcheck // it was only asked
+		return body(ctx, c, args)
+	})
+}
+
+// root is the whole tree of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   strings.Fields(a.name)[0],
+		Short: "Watch an IPFS Kit home and keep its backends in step",
+		Long: "The service watches ~/.ipfs_kit, finds backends that are dirty, copies and verifies\n" +
+			"just what is dirty, and clears the mark. These commands run it and speak to it.",
+		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.name},
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			fmt.Fprint(a.env.Stderr, cmd.UsageString())
+			return usagef("a command is missing")
+		},
+	}
+	p := root.PersistentFlags()
+	p.BoolVarP(&a.json, "json", "j", false, "print JSON")
+	p.BoolVar(&a.json, "json-output", false, "the same as --json")
+	p.BoolVar(&a.system, "system", false, "the system's service, on the system bus")
+	p.StringVar(&a.bus, "bus", "", "bus of the service: session, system or a D-Bus `address`")
+	root.AddCommand(a.controlCommands()...)
+	root.AddCommand(a.readCommands()...)
+	root.AddCommand(a.actCommands()...)
+	root.AddCommand(a.localCommands()...)
+	return root
+}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/privatebus"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// dialLimit is how long a bus may take to answer at all.
+const dialLimit = 10 * time.Second
+
+// connect finds the running service, and refuses one that serves another home.
+func (a *app) connect(ctx context.Context) (*client.Client, error) {
+	c, err := a.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.sameHome(ctx, c); err != nil {
+		c.Close() //nolint:errcheck // it was only asked
+		return nil, err
+	}
+	return c, nil
+}
+
+// find connects to the first bus where somebody owns the service's name.
+func (a *app) find(ctx context.Context) (*client.Client, error) {
+	addresses := a.buses()
+	if len(addresses) == 0 {
+		return nil, fmt.Errorf("%w: there is no session bus, and no bus of its own", client.ErrNotRunning)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, dialLimit, errors.New("the bus does not answer"))
+	defer cancel()
+	var first error
+	for _, address := range addresses {
+		c, err := client.Dial(ctx, address)
+		if err == nil {
+			if _, err = c.Owner(ctx); err == nil {
+				return c, nil
+			}
+			c.Close() //nolint:errcheck // it was only asked
+		}
+		if first == nil || !errors.Is(err, client.ErrNotRunning) {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// buses are where the service may be, the likeliest first.
+func (a *app) buses() []string {
+	switch {
+	case a.bus == "session":
+		return nonEmpty(client.SessionAddress(a.env.Getenv))
+	case a.bus != "":
+		return []string{a.bus}
+	case a.system:
+		return []string{"system"}
+	}
+	var out []string
+	if p, err := config.FindPaths(a.env.Getenv, false); err == nil && ownFolder(p.Runtime) {
+		if address, err := privatebus.Find(p.Runtime); err == nil {
+			out = append(out, address)
+		}
+	}
+	return append(out, nonEmpty(client.SessionAddress(a.env.Getenv))...)
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// ownFolder says that nobody else could have put a socket there.
+func ownFolder(dir string) bool {
+	fi, err := os.Lstat(dir)
+	if err != nil || !fi.IsDir() || fi.Mode().Perm()&0o022 != 0 {
+		return false
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Getuid()
+}
+
+// sameHome refuses a service of another home. The system's service has a home
+// of its own, and is only held against one that was named.
+func (a *app) sameHome(ctx context.Context, c *client.Client) error {
+	if (a.system || a.bus == "system") && a.env.Getenv("IPFS_KIT_HOME") == "" {
+		return nil
+	}
+	m, err := c.Properties(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := config.FindPaths(a.env.Getenv, false)
+	if err != nil {
+		return err
+	}
+	if m.Home == "" || realPath(m.Home) == realPath(p.Home) {
+		return nil
+	}
+	return &fault{code: ExitFailed, err: fmt.Errorf("the service that runs serves the home %s, and yours is %s", m.Home, p.Home),
+		next: fmt.Sprintf("name its home: IPFS_KIT_HOME=%s %s …, or run another service for yours", m.Home, a.name)}
+}
+
+// realPath resolves links where it can.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return filepath.Clean(path)
+}
+
+// notRunning says so, why it ended last where the service manager knows, and what to type.
+func (a *app) notRunning(ctx context.Context, err error) *fault {
+	text := err.Error()
+	if why := a.unit().lastEnd(ctx); why != "" {
+		text += "; " + why
+	}
+	return &fault{code: ExitNotRunning, err: errors.New(text), next: a.name + " start --detach"}
+}
+
+// nearestBackend is the known name most like the one in the service's message.
+func (a *app) nearestBackend(ctx context.Context, message string) string {
+	c, err := a.find(ctx)
+	if err != nil {
+		return ""
+	}
+	defer c.Close() //nolint:errcheck // it was only asked
+	page, _, err := c.ListBackends(ctx, status.BackendQuery{Limit: 1000})
+	if err != nil {
+		return ""
+	}
+	var known []string
+	for _, b := range page {
+		known = append(known, b.Name)
+	}
+	best, dist := "", 0
+	for _, word := range quoted(message) {
+		for _, name := range known {
+			if d := distance(word, name); d <= max(2, len(word)/3) && (best == "" || d < dist) {
+				best, dist = name, d
+			}
+		}
+	}
+	return best
+}
+
+// quoted are the words of a message that could be a name.
+func quoted(message string) []string {
+	var out []string
+	for _, w := range strings.Fields(message) {
+		if w = strings.Trim(w, `"'.,:;()`); w != "" {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range x {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range y {
+			cost := 1
+			if x[i] == y[j] {
+				cost = 0
+			}
+			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
+		}
+	}
+	return row[len(y)]
+}

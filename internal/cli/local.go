@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/parquetfile"
+)
+
+// localCommands need no running service.
+func (a *app) localCommands() []*cobra.Command {
+	version := &cobra.Command{Use: "version", Short: "The program's version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if a.json {
+			return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"version": Version})
+		}
+		a.say(Version)
+		return nil
+	}}
+	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it", Args: cobra.ExactArgs(1),
+		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
+	return []*cobra.Command{version, inspect, a.configCommand(), a.workerRestart()}
+}
+
+// inspect prints a JSON object a row of a parquet file, or one for a JSON or YAML document.
+func (a *app) inspect(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	switch ext := strings.ToLower(filepath.Ext(file)); {
+	case ext == ".yaml" || ext == ".yml":
+		var doc any
+		if err := yaml.Unmarshal(data, &doc); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		return a.printDocument(file, doc)
+	case ext == ".json" || ext != ".parquet" && len(data) > 0 && (data[0] == '{' || data[0] == '['):
+		var doc any
+		if err := json.Unmarshal(data, &doc); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		return a.printDocument(file, doc)
+	}
+	t, err := parquetfile.Read(data, nil, parquetfile.DefaultLimits())
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for i := range t.NumRows() {
+		row, err := t.JSONRow(i)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		if _, err := fmt.Fprintf(a.env.Stdout, "%s\n", row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printDocument(file string, doc any) error {
+	enc := json.NewEncoder(a.env.Stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(doc); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// configCommand checks and shows the service's own configuration.
+func (a *app) configCommand() *cobra.Command {
+	parent := &cobra.Command{Use: "config", Short: "The service's own configuration"}
+	load := func() (*config.Config, error) {
+		p, err := config.FindPaths(a.env.Getenv, a.system)
+		if err != nil {
+			return nil, err
+		}
+		c, warnings, err := config.Load(p.Config)
+		for _, w := range warnings {
+			a.note("warning: " + w.String())
+		}
+		return c, err
+	}
+	parent.AddCommand(
+		&cobra.Command{Use: "check", Short: "Name the mistakes, with file, line and key", Args: cobra.NoArgs, RunE: a.do(func(context.Context, []string) error {
+			if _, err := load(); err != nil {
+				return err
+			}
+			if a.json {
+				return json.NewEncoder(a.env.Stdout).Encode(map[string]bool{"valid": true})
+			}
+			a.say("The configuration is right.")
+			return nil
+		})},
+		&cobra.Command{Use: "show", Short: "The configuration that counts, defaults included", Args: cobra.NoArgs, RunE: a.do(func(context.Context, []string) error {
+			c, err := load()
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(a.env.Stdout, c.Show())
+			return nil
+		})})
+	return parent
+}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"ipfskit.org/intelligent/internal/config"
+)
+
+// tailBytes is how much of a log is shown when a start failed.
+const tailBytes = 4 << 10
+
+// spawn starts the service as a background process of its own session, and
+// returns when it is on its bus; its words go to a log below its state.
+func (a *app) spawn(ctx context.Context, verbose bool) error {
+	if a.env.Serve == nil {
+		return errServe
+	}
+	paths, err := config.FindPaths(a.env.Getenv, a.system)
+	if err != nil {
+		return err
+	}
+	if err := config.EnsureRuntime(paths.Runtime); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(paths.State, 0o700); err != nil {
+		return fmt.Errorf("make the folder of the service's state: %w", err)
+	}
+	path := filepath.Join(paths.State, "log")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the service's log: %w", err)
+	}
+	defer log.Close() //nolint:errcheck // the child has its own
+	from, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("open the service's log: %w", err)
+	}
+	cmd := a.background(verbose)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the service: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { // it ends with the child, or with this process, whichever is first
+		err := cmd.Wait()
+		ended <- a.childEnded(err, log.Name(), from)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	c, err := a.appear(ctx, ended)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// background is this program again, as the service.
+func (a *app) background(verbose bool) *exec.Cmd {
+	args := append(strings.Fields(a.name)[1:], "run")
+	if a.needsBus() {
+		args = append(args, "--private-bus")
+	}
+	if a.bus != "" {
+		args = append(args, "--bus", a.bus)
+	}
+	if a.system {
+		args = append(args, "--system")
+	}
+	if verbose {
+		args = append(args, "--verbose")
+	}
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Args[0] = strings.Fields(a.name)[0]
+	cmd.Env = a.env.Environ
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd
+}
+
+// childEnded says why the service ended while it was started.
+func (a *app) childEnded(err error, path string, from int64) error {
+	code := ExitFailed
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ee.ExitCode() == ExitConfig {
+		code = ExitConfig
+	}
+	how := "by itself"
+	if err != nil {
+		how = err.Error()
+	}
+	return &fault{code: code, err: fmt.Errorf("the service ended at its start (%s):\n%s", how, tail(path, from)), next: "mend that; its whole log is " + path}
+}
+
+// tail is the end of what was written to a file from an offset on.
+func tail(path string, from int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if fi, err := f.Stat(); err == nil {
+		from = max(from, fi.Size()-tailBytes)
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, from, tailBytes))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(b))
+}

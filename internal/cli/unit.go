@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// unitName is the service's unit, both of users and of the system.
+const unitName = "ipfs-kit-intelligent.service"
+
+// unit is the service manager's side of the service.
+type unit struct {
+	system  bool
+	environ []string
+}
+
+func (a *app) unit() unit {
+	return unit{system: a.system || a.bus == "system", environ: a.env.Environ}
+}
+
+// command is a call of systemctl or journalctl for this unit's manager.
+func (u unit) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	if !u.system {
+		args = append([]string{"--user"}, args...)
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = u.environ
+	return cmd
+}
+
+// properties asks the manager; empty where there is none.
+func (u unit) properties(ctx context.Context) map[string]string {
+	out, err := u.command(ctx, "systemctl", "show", "-p", "LoadState,ActiveState,Result,ExecMainStatus,MainPID", unitName).Output()
+	if err != nil {
+		return nil
+	}
+	p := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if k, v, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			p[k] = v
+		}
+	}
+	return p
+}
+
+// exists says that there is a manager, and that it knows the unit.
+func (u unit) exists(ctx context.Context) bool { return u.properties(ctx)["LoadState"] == "loaded" }
+
+// active says that the manager runs it, or is about to.
+func (u unit) active(ctx context.Context) bool {
+	switch u.properties(ctx)["ActiveState"] {
+	case "active", "activating", "reloading", "deactivating":
+		return true
+	}
+	return false
+}
+
+// mainPID is the unit's process, "0" or empty without one.
+func (u unit) mainPID(ctx context.Context) string { return u.properties(ctx)["MainPID"] }
+
+// lastEnd says in words why it ended last; empty where nothing is known.
+func (u unit) lastEnd(ctx context.Context) string {
+	p := u.properties(ctx)
+	if p["LoadState"] != "loaded" {
+		return ""
+	}
+	switch result := p["Result"]; {
+	case p["ActiveState"] == "activating":
+		return "it is being started"
+	case result == "success" || result == "":
+		return "its last end was a clean one, or it was not started yet"
+	case result == "exit-code" && p["ExecMainStatus"] == "78":
+		return "its configuration is wrong (status 78)"
+	case result == "exit-code":
+		return "it ended last with status " + p["ExecMainStatus"]
+	default:
+		return fmt.Sprintf("it ended last by %s (status %s)", result, p["ExecMainStatus"])
+	}
+}
+
+// systemctl runs a verb; an error has what systemctl said and the journal's last lines.
+func (u unit) systemctl(ctx context.Context, verb string) error {
+	cmd := u.command(ctx, "systemctl", verb, unitName)
+	var said bytes.Buffer
+	cmd.Stderr, cmd.Stdout = &said, &said
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	text := strings.TrimSpace(said.String())
+	if lines, jerr := u.command(ctx, "journalctl", "-u", unitName, "-n", "15", "--no-pager", "-o", "cat").Output(); jerr == nil {
+		text += "\n" + strings.TrimSpace(string(lines))
+	}
+	return fmt.Errorf("systemctl %s %s: %w\n%s", verb, unitName, err, text)
+}
