@@ -41,7 +41,6 @@ type Server struct {
 	mu      sync.Mutex
 	callCtx context.Context
 	conn    *godbus.Conn
-	named   bool
 	pub     publisher
 }
 

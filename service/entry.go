@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -102,4 +103,9 @@ func (e *entry) answer(kind string) (ids []uint64) {
 	}
 	e.asked = rest
 	return ids
+}
+
+// askedReconcile tells whether a person asked for a whole comparison.
+func (e *entry) askedReconcile() bool {
+	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == status.KindPinSync && r.Reconcile })
 }

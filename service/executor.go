@@ -17,7 +17,6 @@ var (
 	errCancelled   = errors.New("cancelled by a person")
 	errGone        = errors.New("its backend is gone from the configuration")
 	errRetargeted  = errors.New("its configuration points somewhere else now")
-	errInterrupted = errors.New("the service is stopping")
 )
 
 // executor is the task_executor worker: it takes what the queue lets go and
@@ -102,7 +101,7 @@ func (s *Service) attempt(ctx context.Context, t *task, p *Pulse) (r result) {
 	case status.KindHealthCheck:
 		return s.runCheck(ctx, t)
 	case status.KindBackupBuckets, status.KindBackupMetadata:
-		return s.runBackup(ctx, t)
+		return s.runBackup(ctx, t, p)
 	case status.KindVerify:
 		return s.runVerify(ctx, t)
 	case status.KindRestore:

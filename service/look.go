@@ -85,15 +85,14 @@ func (s *Service) want(e *entry, w plan.Want, now time.Time) *task {
 // park is for a task that is not wanted now: it waits for its next try, is
 // blocked, or has nothing left to do. The caller holds mu.
 func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
-	state, next := status.TaskWaitingRetry, d.NextWake
-	switch w, ok := d.Waiting[t.Kind]; {
-	case !ok:
+	w, ok := d.Waiting[t.Kind]
+	if !ok {
 		s.finish(e, t, status.TaskDone, "", "nothing is left to do", now)
 		return
-	case w.Blocked:
-		state, next = status.TaskBlocked, w.Until
-	default:
-		next = w.Until
+	}
+	state, next := status.TaskWaitingRetry, w.Until
+	if w.Blocked {
+		state = status.TaskBlocked
 	}
 	if t.State == state && t.NextTry.Equal(next) {
 		return

@@ -60,7 +60,7 @@ func (s *Service) set(kind string) backup.Set {
 }
 
 // runBackup is one backup of one kind to one backend.
-func (s *Service) runBackup(ctx context.Context, t *task) result {
+func (s *Service) runBackup(ctx context.Context, t *task, p *Pulse) result {
 	set := sets[t.Kind]
 	files, list, err := s.backupFiles(ctx, set)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Service) runBackup(ctx context.Context, t *task) result {
 	if err != nil {
 		return result{err: err}
 	}
-	m, err := backup.Run(ctx, backup.Job{Set: s.set(set), Files: files, Store: store, Clock: s.clk, Version: s.opts.Version, Progress: s.backupProgress(t)})
+	m, err := backup.Run(ctx, backup.Job{Set: s.set(set), Files: files, Store: store, Clock: s.clk, Version: s.opts.Version, Progress: s.backupProgress(t), Alive: p.Alive})
 	if err == nil {
 		err = s.prune(ctx, store, set)
 	}
@@ -279,6 +279,14 @@ func (s *Service) restore(ctx context.Context, t *task, req request, h *home.Hom
 		if !req.Overwrite {
 			return backup.Restored{}, errors.New("it would replace files of the home: say so with --overwrite (what is there is kept), or name a folder with --into")
 		}
+		now, err := h.BackupSet(ctx, req.What)
+		if err != nil {
+			return backup.Restored{}, err
+		}
+		for _, f := range now {
+			o.Aside = append(o.Aside, f.Name)
+		}
+		o.Allow = func(name string) bool { return home.InBackupSet(req.What, name) }
 		return backup.Restore(ctx, store, m, h.Root(), o)
 	}
 	if !filepath.IsAbs(req.Into) {

@@ -57,9 +57,8 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 		job.Records = strings.HasPrefix(c.Content, "record")
 		job.MaxParallel = c.Limits.Transfers
 	}
-	if e.moved {
-		job.AcceptIdentity = true // the configuration says that it is another place now
-	}
+	// The configuration says that it is another place now, or a person wants it compared: either is a word for its identity.
+	job.AcceptIdentity = e.moved || e.askedReconcile()
 	return job, h, nil
 }
 

@@ -18,13 +18,8 @@ const maxLog = 100
 type task struct {
 	status.Task
 	asked bool
-	// requests are the journalled requests that it serves.
-	requests []uint64
 	// cancel is set while it runs.
 	cancel context.CancelCauseFunc
-	// rate counts bytes for BytesPerSecond.
-	rateFrom  time.Time
-	rateBytes uint64
 }
 
 func (t *task) live() bool { return t.Finished.IsZero() }

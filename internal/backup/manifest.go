@@ -144,7 +144,7 @@ func checkName(name string) error {
 	case len(name) > maxName:
 		return fmt.Errorf("file name %.40q... has %d bytes", name, len(name))
 	case name == "." || !fs.ValidPath(name):
-		return fmt.Errorf("file name %q: it must be relative, without empty parts, . and ..", name)
+		return fmt.Errorf("file name %q: it must be relative, without empty parts, and without parts . or .. in it", name)
 	case strings.HasPrefix(name, StagePrefix):
 		return fmt.Errorf("file name %q: names that begin with %s are for restores alone", name, StagePrefix)
 	}

@@ -1,3 +1,4 @@
+// Package cli is the command line: one tree of commands for both programs.
 package cli
 
 // Exit codes (contract section 4).

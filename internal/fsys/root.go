@@ -133,6 +133,6 @@ func (o *osRoot) Usage() (Usage, error) {
 	bs := uint64(st.Bsize)
 	return Usage{
 		TotalBytes: st.Blocks * bs, AvailableBytes: st.Bavail * bs,
-		TotalInodes: st.Files, AvailableInodes: st.Ffree, Type: int64(st.Type),
+		TotalInodes: st.Files, AvailableInodes: st.Ffree, Type: int64(st.Type), //nolint:unconvert // its type differs between machines
 	}, nil
 }

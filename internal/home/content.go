@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -112,6 +113,27 @@ func (h *Home) BackupSet(ctx context.Context, kind string) ([]BackupFile, error)
 		}
 	}
 	return out, nil
+}
+
+// InBackupSet tells whether a name can be part of a kind of backup: whoever
+// restores one writes nothing else.
+func InBackupSet(kind, name string) bool {
+	if !filepath.IsLocal(name) {
+		return false
+	}
+	tops := bucketSet
+	if kind == SetMetadata {
+		tops = metadataSet
+		if k, _ := Classify(name); k == Mapping {
+			return true
+		}
+	}
+	for _, top := range tops {
+		if name == top || strings.HasPrefix(name, top+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *Home) walk(ctx context.Context, name string, depth int, out *[]BackupFile) error {

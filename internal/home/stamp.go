@@ -47,13 +47,6 @@ func (h *Home) IsOwn(name string, fi fs.FileInfo) bool {
 	return ok && s.ino == now.ino && s.size == now.size && s.mtime == now.mtime
 }
 
-func (h *Home) isOwnStamp(name string, now stamp) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	s, ok := h.own[name]
-	return ok && s.ino == now.ino && s.size == now.size && s.mtime == now.mtime
-}
-
 func (h *Home) remember(name string, s stamp) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -17,7 +17,6 @@ const maxRepeats = 512
 type repeat struct {
 	last    *logrus.Entry
 	n       int
-	from    time.Time
 	window  time.Duration
 	written time.Time
 }

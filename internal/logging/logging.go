@@ -177,7 +177,14 @@ var levels = []struct {
 
 // ParseLevel takes the names of LogControl1, and error, warn.
 func ParseLevel(s string) (logrus.Level, error) {
-	s = map[string]string{"": "info", "error": "err", "warn": "warning"}[s] + map[bool]string{true: s}[s != "" && s != "error" && s != "warn"]
+	switch s {
+	case "":
+		s = "info"
+	case "error":
+		s = "err"
+	case "warn":
+		s = "warning"
+	}
 	for _, l := range levels {
 		if l.name == s {
 			return l.level, nil

@@ -104,7 +104,7 @@ func ExplainDocument(b Backend, decision []string, wants []Want, waits []Wait) (
 	d := explainDoc{Backend: b.Name, Details: detailsOf(b), Wants: []wantDoc{}, Waits: []waitDoc{}}
 	d.Decision, _ = list(decision, true)
 	for _, w := range wants {
-		d.Wants = append(d.Wants, wantDoc{w.Kind, w.Mode, w.Reason, w.Priority, w.Asked})
+		d.Wants = append(d.Wants, wantDoc(w))
 	}
 	for _, w := range waits {
 		d.Waits = append(d.Waits, waitDoc{w.Kind, w.Reason, w.Blocked, isoTime(w.Until)})
@@ -170,7 +170,7 @@ func PlanSyncDocument(plans []Plan, now time.Time) ([]byte, error) {
 	for _, p := range plans {
 		rows := make([]actionRow, 0, len(p.Actions))
 		for _, a := range p.Actions {
-			rows = append(rows, actionRow{a.Action, a.CID, a.Reason, a.Bytes})
+			rows = append(rows, actionRow(a))
 			d.Bytes += a.Bytes
 		}
 		b := backendPlan{Backend: p.Backend, Mode: p.Mode, Count: max(p.Count, len(rows)), Blocked: textOrNull(p.Blocked), Error: textOrNull(p.Error)}
@@ -180,4 +180,15 @@ func PlanSyncDocument(plans []Plan, now time.Time) ([]byte, error) {
 		d.Backends = append(d.Backends, b)
 	}
 	return marshal("plan", d)
+}
+
+// OutcomesDocument is what commands with --wait --json print: each task, whole.
+func OutcomesDocument(tasks []Task) ([]byte, error) {
+	d := struct {
+		Tasks []taskDoc `json:"tasks"`
+	}{make([]taskDoc, 0, len(tasks))}
+	for _, t := range tasks {
+		d.Tasks = append(d.Tasks, taskOf(t))
+	}
+	return marshal("outcomes", d)
 }

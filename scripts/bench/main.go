@@ -169,18 +169,15 @@ func (s *service) stop() error {
 
 // cpu is the processor time that the service has used.
 func (s *service) cpu() (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
 	total := time.Duration(0)
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for _, t := range tasks {
-		if data, err = os.ReadFile(t); err != nil {
-			continue
+		data, err := os.ReadFile(t)
+		if err != nil {
+			continue // the thread has ended
 		}
 		ns, err := strconv.ParseInt(strings.Fields(string(data))[0], 10, 64)
 		if err != nil {
@@ -242,12 +239,11 @@ func latency(h sample.Home, s *service, n, marks int) (detected, cleared []time.
 		if err := h.Mark(name, cid); err != nil {
 			return nil, nil, err
 		}
-		began := time.Now()
 		fi, err := os.Stat(h.MarkPath(name))
 		if err != nil {
 			return nil, nil, err
 		}
-		began = fi.ModTime()
+		began := fi.ModTime()
 		var seen time.Duration
 		for {
 			if seen == 0 {

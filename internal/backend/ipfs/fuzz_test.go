@@ -1,7 +1,6 @@
 package ipfs_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -41,7 +40,7 @@ func FuzzAnswers(f *testing.F) {
 			t.Skip()
 		}
 		h := say(code, body)
-		a := serve(t, http.HandlerFunc(h))
+		a := serve(t, h)
 		data := []byte(body)
 		if _, err := a.Put(t.Context(), c, source(data), nil); err == nil {
 			t.Error("put: no error")
