@@ -32,7 +32,9 @@ func (a *app) readCommands() []*cobra.Command {
 	explain := simple("explain BACKEND", "Why the planner acts on a backend now, or does not", func(ctx context.Context, c *client.Client, args []string) ([]byte, error) {
 		return c.Explain(ctx, args[0])
 	}, a.showExplain, cobra.ExactArgs(1))
-	where := simple("where CID", "Which backends hold a CID", func(ctx context.Context, c *client.Client, args []string) ([]byte, error) { return c.Where(ctx, args[0]) }, a.showWhere, cobra.ExactArgs(1))
+	where := simple("where CID", "Which backends hold a CID", func(ctx context.Context, c *client.Client, args []string) ([]byte, error) {
+		return c.Where(ctx, args[0])
+	}, a.showWhere, cobra.ExactArgs(1))
 	return []*cobra.Command{a.statusCommand(), insights, a.healthCommand(), a.errorsCommand(), a.backendsCommand(), a.tasksCommand(), a.taskCommand(), explain, where}
 }
 

@@ -38,7 +38,7 @@ func (h *timeHeap) set(key string, at time.Time) {
 }
 
 // Len, Less, Swap, Push and Pop are heap.Interface.
-func (h *timeHeap) Len() int           { return len(h.list) }
+func (h *timeHeap) Len() int { return len(h.list) }
 func (h *timeHeap) Less(i, j int) bool {
 	a, b := h.list[i], h.list[j]
 	return a.at.Before(b.at) || a.at.Equal(b.at) && a.key < b.key

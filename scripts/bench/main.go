@@ -52,7 +52,11 @@ func measure(n int) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { if os.Getenv("BENCH_KEEP") == "" { err = errors.Join(err, os.RemoveAll(dir)) } }()
+	defer func() {
+		if os.Getenv("BENCH_KEEP") == "" {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
 	h, err := sample.New(dir)
 	if err != nil {
 		return err
