@@ -18,6 +18,9 @@ const (
 	slow = time.Second
 	// maxWaiting bounds the signals that wait; beyond it clients are told to look at everything.
 	maxWaiting = 20_000
+	// maxSent bounds the objects whose last values are remembered, to tell just
+	// what differs. Of others all properties are told, which is right too, and longer.
+	maxSent = 1000
 )
 
 // publisher turns events into signals: those of their own in order, and changes
@@ -110,7 +113,7 @@ func (s *Server) Publish(ev status.Event) {
 		p.change(manager, batch)
 		p.add(RootPath, ifManager+".BackendHealthChanged", backend.path, ev.Backend, ev.Old, ev.New, ev.Why)
 	case status.TaskNew:
-		p.sent[task.path] = taskValues(ev.Task)
+		p.remember(task.path, taskValues(ev.Task))
 		p.add(RootPath, ifObjects+".InterfacesAdded", task.path, map[string]map[string]godbus.Variant{ifTask: taskValues(ev.Task).variants()})
 		p.add(RootPath, ifManager+".TaskNew", ev.Task.ID, task.path, ev.Task.Backend, ev.Task.Kind)
 		p.change(manager, batch)
@@ -173,11 +176,18 @@ func (p *publisher) finished(o object, t status.Task) {
 	delete(p.dirty, o.path)
 	next := taskValues(t)
 	changed, invalid := diff(ifTask, p.sent[o.path], next)
-	p.sent[o.path] = next
+	delete(p.sent, o.path) // it does not change any more
 	if len(changed)+len(invalid) > 0 {
 		p.add(o.path, ifProperties+".PropertiesChanged", ifTask, changed, invalid)
 	}
 	p.add(o.path, ifTask+".Completed", t.State == status.TaskDone, t.Error)
+}
+
+// remember keeps what was told of an object, within the bound. The caller holds mu.
+func (p *publisher) remember(path godbus.ObjectPath, v values) {
+	if _, known := p.sent[path]; known || len(p.sent) < maxSent {
+		p.sent[path] = v
+	}
 }
 
 // forget drops what is known of an object that is gone. The caller holds mu.
@@ -251,7 +261,7 @@ func (p *publisher) emit(conn *godbus.Conn, sg signal) {
 				return
 			}
 			p.mu.Lock()
-			p.sent[later.o.path] = v
+			p.remember(later.o.path, v)
 			p.mu.Unlock()
 			sg.body = []any{later.o.path, map[string]map[string]godbus.Variant{later.o.kind: v.variants()}}
 		}
@@ -267,7 +277,7 @@ func (p *publisher) emitChange(conn *godbus.Conn, o object) {
 	}
 	p.mu.Lock()
 	changed, invalid := diff(o.kind, p.sent[o.path], next)
-	p.sent[o.path] = next
+	p.remember(o.path, next)
 	p.mu.Unlock()
 	if len(changed)+len(invalid) > 0 {
 		conn.Emit(o.path, ifProperties+".PropertiesChanged", o.kind, changed, invalid) //nolint:errcheck // as above

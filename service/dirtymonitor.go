@@ -81,6 +81,25 @@ type monitor struct {
 	// settling backends have a file that may be in the middle of being written.
 	settling map[string]bool
 	timer    *time.Timer
+	swept    time.Time
+}
+
+const (
+	// manyBackends is from how many on a look at all of them is rarer where inotify sees everything.
+	manyBackends = 2000
+	// trustFor is how rare.
+	trustFor = time.Minute
+)
+
+// trusted tells whether there are many backends, and all of their folders are watched.
+func (s *Service) trusted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watcher == nil || len(s.entries) < manyBackends {
+		return false
+	}
+	st := s.watcher.Stats()
+	return st.Watched > len(s.entries)/2 && st.Unwatched == 0 && !st.Network
 }
 
 // change looks at what a change is about.
@@ -90,7 +109,10 @@ func (m *monitor) change(ctx context.Context, c watch.Change) error {
 		return m.s.attach(ctx, m.p)
 	case c.Home:
 		m.s.detach("the home is not there")
+	case c.Everything && c.Sweep && m.s.trusted() && m.s.clk.Now().Sub(m.swept) < trustFor:
+		// Every folder is watched: what changed was heard, and a look at all of it can wait.
 	case c.Everything:
+		m.swept = m.s.clk.Now()
 		m.everything(ctx)
 	default:
 		m.name(ctx, c.Rel)

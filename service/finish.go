@@ -44,6 +44,9 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 	s.settle(e, t, r, now)
 	e.changed = true
 	s.save(e)
+	if e.lane != nil && e.lane.Idle() {
+		e.lane = nil // what hangs keeps it; all others get a new one with their next task
+	}
 	if e.cat != nil || len(e.live) > 0 {
 		s.look(e)
 	}

@@ -26,9 +26,10 @@ func TestMarkIsFoundCopiedVerifiedAndCleared(t *testing.T) {
 	if err != nil || len(pins) != 1 || pins[0].CID != cid || pins[0].Status != "stored" {
 		t.Errorf("mapping %+v %v", pins, err)
 	}
-	if _, err := os.Stat(filepath.Join(w.home, "backend_index/dirty_metadata/nas.dirty")); err == nil {
-		t.Error("the flag is still there")
-	}
+	w.until("the flag gone", func() bool {
+		_, err := os.Stat(filepath.Join(w.home, "backend_index/dirty_metadata/nas.dirty"))
+		return err != nil
+	})
 }
 
 func TestTwoHundredMarksAtOnce(t *testing.T) {

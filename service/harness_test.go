@@ -193,3 +193,5 @@ func (w *world) cleared(name string) bool {
 	text := w.markText(name)
 	return strings.Contains(text, `"is_dirty": false`) && !strings.Contains(text, `"synced": false`)
 }
+
+func errorsOf(name string) status.ErrorQuery { return status.ErrorQuery{Backend: name} }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"runtime/debug"
 
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -25,6 +26,7 @@ func (s *Service) healthMonitor(ctx context.Context, p *Pulse) error {
 			return err
 		}
 		s.tickHealth(p)
+		debug.FreeOSMemory() // what a busy time took is given back
 	}
 }
 

@@ -12,21 +12,27 @@ import (
 // gatherReads is how long changes wait for company before files are read again: Python writes several at once.
 const gatherReads = 50 * time.Millisecond
 
+// wholePasses is how often all configurations and mappings are looked at where
+// there are many backends and inotify sees every one of them.
+const wholePasses = 5
+
 // metadataReader is the worker of that name: configurations, registries,
 // buckets and mappings, when they change and at its interval.
 func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 	interval := s.config().Metadata
 	t := s.clk.NewTimer(interval)
 	defer t.Stop()
-	for {
+	for passes := 0; ; {
 		p.Idle(s.clk.Now().Add(interval))
 		all := false
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
-			all = true
 			t.Reset(interval)
+			passes++
+			all = passes%wholePasses == 0 || !s.trusted()
+			s.wantMeta(func(w *metaWant) { w.registry, w.buckets = true, true })
 		case <-s.metaKick:
 			if !s.sup.pause(ctx, gatherReads) {
 				return ctx.Err()

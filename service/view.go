@@ -47,11 +47,22 @@ func (s *Service) update(name string, atStart bool) {
 	}
 }
 
+const (
+	// probeAtOnce is up to how many backends are probed as soon as the service starts; more are spread.
+	probeAtOnce = 200
+	// probeEach is the time that each of them then gets.
+	probeEach = 15 * time.Millisecond
+)
+
 func (s *Service) newEntry(name string) *entry {
 	e := &entry{name: name, since: s.started}
 	s.entries[name] = e
 	if b, ok := s.saved[name]; ok {
 		s.recallEntry(e, b)
+	}
+	if n := len(s.cat.Names()); n > probeAtOnce {
+		window := time.Duration(n) * probeEach
+		e.health.Defer(s.started.Add(window/2 + plan.Jitter(name, 0, 2*window) - 2*window))
 	}
 	return e
 }

@@ -147,6 +147,13 @@ func (l *Lane) Acquire(ctx context.Context, what string, probe bool) (release fu
 	}), nil
 }
 
+// Idle tells whether no call runs, those that nobody waits for included.
+func (l *Lane) Idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.running) == 0
+}
+
 // Overdue tells what hangs for the longest, and since when.
 func (l *Lane) Overdue() (what string, since time.Time, ok bool) {
 	l.mu.Lock()

@@ -95,6 +95,13 @@ func (t *Tracker) Failure(now time.Time, key string, atOnce bool, r Rules) {
 	t.next = t.openUntil
 }
 
+// Defer puts the first probe off, so that many backends are not probed at once.
+func (t *Tracker) Defer(until time.Time) {
+	if t.checked.IsZero() {
+		t.next = until
+	}
+}
+
 // Reset forgets the breaker and the waits: the configuration changed, or the network came back.
 func (t *Tracker) Reset() {
 	t.openUntil, t.next, t.bad = time.Time{}, time.Time{}, 0

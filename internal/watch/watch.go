@@ -26,6 +26,8 @@ type Change struct {
 	Rel string
 	// Everything must be looked at: events were lost, or it is time to.
 	Everything bool
+	// Sweep says that nothing was heard: it is time for a look.
+	Sweep bool
 	// Home says that the home came (true in There) or went.
 	Home, There bool
 }
@@ -69,6 +71,7 @@ type Watcher struct {
 	unwatched map[string]bool
 	network   bool
 	present   bool
+	parent    time.Time // the parent's mtime when its folders were listed last
 	stats     atomic.Pointer[Stats]
 }
 
@@ -119,7 +122,7 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 			beat()
 			t.Reset(w.o.Sweep)
 			w.look(out)
-			out(Change{Everything: true})
+			out(Change{Everything: true, Sweep: true})
 		}
 	}
 }
@@ -130,6 +133,7 @@ func (w *Watcher) look(out func(Change)) {
 	there := err == nil && fi.IsDir()
 	if there != w.present {
 		w.present = there
+		w.parent = time.Time{}
 		if !there {
 			clear(w.watched)
 			clear(w.unwatched)
@@ -159,15 +163,32 @@ func (w *Watcher) addAll(out func(Change)) {
 	for _, rel := range w.o.Layout.Fixed {
 		w.add(rel)
 	}
-	entries, err := os.ReadDir(filepath.Join(w.o.Home, w.o.Layout.Parent))
-	if err == nil {
-		for _, e := range entries {
-			if e.IsDir() {
-				w.addChild(filepath.Join(w.o.Layout.Parent, e.Name()), out)
-			}
+	w.addChildren(out)
+	w.count()
+}
+
+// addChildren watches the folders of the parent. As long as all of them are
+// watched, and the parent is as it was, there is nothing new to find.
+func (w *Watcher) addChildren(out func(Change)) {
+	dir := filepath.Join(w.o.Home, w.o.Layout.Parent)
+	fi, err := os.Stat(dir)
+	if err != nil {
+		w.parent = time.Time{}
+		return
+	}
+	if fi.ModTime().Equal(w.parent) && len(w.unwatched) == 0 && w.watched[w.o.Layout.Parent] {
+		return
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	w.parent = fi.ModTime()
+	for _, e := range entries {
+		if e.IsDir() {
+			w.addChild(filepath.Join(w.o.Layout.Parent, e.Name()), out)
 		}
 	}
-	w.count()
 }
 
 func (w *Watcher) count() {
@@ -253,6 +274,7 @@ func (w *Watcher) gone(rel string) {
 
 // folder watches a folder that came; whatever is in it may have come before the watch.
 func (w *Watcher) folder(rel string, out func(Change)) {
+	w.parent = time.Time{}
 	w.addAll(out)
 	out(Change{Rel: rel})
 	entries, err := os.ReadDir(filepath.Join(w.o.Home, rel))
