@@ -30,6 +30,9 @@ func boxed(t *testing.T, tags, script string) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
+	if out, err := exec.Command("cp", "-r", filepath.Join(source, "internal/catalog/testdata/homes"), filepath.Join(stage, "homes")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	for _, d := range []string{"scripts", "systemd", "packaging", "dbus", "Makefile", "README.md", "LICENSE"} {
 		if out, err := exec.Command("cp", "-r", filepath.Join(source, d), stage).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -116,5 +119,37 @@ python3 scripts/touch_dirty.py --home ~ --layout both nas
 for i in $(seq 100); do grep -q '"is_dirty": false' ~/.ipfs_kit/backend_index/dirty_metadata/nas_dirty.json && break; sleep 0.1; done
 grep -q '"is_dirty": false' ~/.ipfs_kit/backend_index/dirty_metadata/nas_dirty.json || fail "the work does not go on"
 journalctl --user --no-pager | grep -iE 'watchdog' || fail "no word of the watchdog"
+`)
+}
+
+// On every real home: active, all commands answer from a second process, and
+// configurations, buckets and indices are never touched.
+func TestUnderSystemdOnEveryRealHome(t *testing.T) {
+	boxed(t, "", boxHelpers+`
+keep() { (cd ~/.ipfs_kit && find . -type f ! -name '.ipfs-kit-*' ! -path './backend_index/backend_registry.parquet' ! -name '*_dirty.json' ! -name '*.dirty' ! -name pin_mappings.parquet ! -name dirty_metadata -print0 | sort -z | xargs -0 -r sha256sum); }
+n=0
+for a in homes/*.tar.gz; do
+  name=$(basename $a .tar.gz)
+  rm -rf ~/.ipfs_kit ~/.local/state/ipfs-kit-intelligent ~/x; mkdir ~/x
+  tar xzf $a -C ~/x
+  [ -d ~/x/$name/.ipfs_kit ] || continue
+  mv ~/x/$name/.ipfs_kit ~/.ipfs_kit
+  keep >~/before
+  systemctl --user reset-failed $U 2>/dev/null || true
+  s=$(date +%s%N); systemctl --user start $U || fail "$name: start"; e=$(( ($(date +%s%N)-s)/1000000 ))
+  [ $e -lt 5000 ] || fail "$name: active after $e ms"
+  for c in "status --detailed" "status --json" "insights" "insights --json" "tasks" "errors" "backends" "sync --dry-run"; do
+    ipfs-kit daemon intelligent $c >~/out 2>&1 || fail "$name: $c: $(cat ~/out)"
+  done
+  ipfs-kit-intelligent health >~/out 2>&1 || [ $? = 4 ] || fail "$name: health: $(cat ~/out)"
+  ipfs-kit-intelligent sync --wait --timeout 20s >~/out 2>&1 || true
+  for b in $(ipfs-kit-intelligent backends | awk 'NR>1{print $1}'); do ipfs-kit-intelligent explain $b >/dev/null || fail "$name: explain $b"; done
+  s=$(date +%s%N); systemctl --user stop $U; e=$(( ($(date +%s%N)-s)/1000000 ))
+  [ $e -lt 5000 ] || fail "$name: stopped after $e ms"
+  keep >~/after
+  diff ~/before ~/after || fail "$name: files were touched"
+  n=$((n+1))
+done
+[ $n -ge 11 ] || fail "only $n homes"
 `)
 }

@@ -38,6 +38,7 @@ func (s *Service) executor(ctx context.Context, p *Pulse) error {
 			p.Beat()
 			running.Go(func() { s.runOp(ctx, op, p) })
 		}
+		s.tellStatus()
 		p.Idle(time.Time{})
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/health"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/queue"
 	"ipfskit.org/intelligent/internal/status"
@@ -61,7 +62,7 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 // judge learns about the backend's health from how a task ended. The caller holds mu.
 func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	before := e.healthState()
-	rules := s.config().Health
+	rules := s.healthRules()
 	switch {
 	case r.worked:
 		s.checked = now
@@ -92,6 +93,18 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
+}
+
+// probeCost is the least time between two checks of healthy backends, whichever
+// they are: with many, each is looked at more rarely, so that all of them cost little.
+const probeCost = 300 * time.Millisecond
+
+// healthRules are the configured ones, within what checks may cost. The caller holds mu.
+func (s *Service) healthRules() health.Rules {
+	r := s.config().Health
+	r.ProbeMin = max(r.ProbeMin, time.Duration(len(s.entries))*probeCost)
+	r.ProbeMax = max(r.ProbeMax, r.ProbeMin)
+	return r
 }
 
 // rechoose picks the targets of backups anew when a backend's health makes a

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -192,4 +193,42 @@ func TestBucketIndicesAreBackedUpByDefault(t *testing.T) {
 		})
 		return found
 	})
+}
+
+// Secrets that stand in configurations are found nowhere else: not in answers, events, the log or our own state.
+func TestPlantedSecretsStayWhereTheyAre(t *testing.T) {
+	const secret = "planted-hunter2-secret"
+	w := newWorld(t)
+	w.put("backends/node.yaml", "name: node\ntype: ipfs\napi_url: http://user:"+secret+"@127.0.0.1:1\ntoken: "+secret+"\n")
+	w.put("backends/s3.yaml", "name: s3\ntype: s3\nendpoint: https://key:"+secret+"@s3.example\nsecret_key: "+secret+"\n")
+	w.mark("node", w.car(1))
+	w.start()
+	w.until("it failed", func() bool { page, _, _ := w.s.Errors(errorsOf("node")); return len(page) > 0 })
+	var all []string
+	for _, get := range []func() ([]byte, error){
+		func() ([]byte, error) { return w.s.StatusJSON(t.Context(), dbus.StatusOptions{Detailed: true}) },
+		func() ([]byte, error) { return w.s.InsightsJSON(t.Context()) },
+		func() ([]byte, error) { return w.s.HealthJSON(t.Context()) },
+		func() ([]byte, error) { return w.s.ExplainJSON(t.Context(), "node") },
+		func() ([]byte, error) { return w.s.PlanSyncJSON(t.Context(), nil, false) },
+	} {
+		doc, err := get()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(doc))
+	}
+	w.stop()
+	w.mu.Lock()
+	all = append(all, fmt.Sprintf("%+v", w.seen))
+	w.mu.Unlock()
+	state, err := os.ReadFile(filepath.Join(w.o.Paths.State, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range append(all, string(state)) {
+		if at := strings.Index(text, secret); at >= 0 {
+			t.Errorf("output %d holds the secret: …%s…", i, text[max(0, at-80):min(len(text), at+40)])
+		}
+	}
 }

@@ -96,9 +96,6 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 		s.tell(status.Event{Kind: status.MetadataChanged, N: s.scans})
 	}
 	s.tell(status.Event{Kind: status.ManagerChanged})
-	if err := s.not.status(s.statusLineLocked()); err != nil {
-		s.log.WithError(err).Debug("systemd could not be told the status")
-	}
 }
 
 // readPins counts the mappings that changed, or all.

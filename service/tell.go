@@ -79,6 +79,13 @@ func (s *Service) statusLine() string {
 	return s.statusLineLocked()
 }
 
+// tellStatus brings the line that systemctl shows up to date.
+func (s *Service) tellStatus() {
+	if err := s.not.status(s.statusLine()); err != nil {
+		s.log.WithError(err).Debug("systemd could not be told the status")
+	}
+}
+
 func (s *Service) statusLineLocked() string {
 	state, why := s.state()
 	if why != "" {

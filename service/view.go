@@ -10,6 +10,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/plan"
+	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -30,6 +31,9 @@ func (s *Service) update(name string, atStart bool) {
 	e.cat = nil
 	if ok {
 		e.cat = cat
+		if cat.Config != nil && (old == nil || old.Config != cat.Config) {
+			redact.Settings(cat.Config.Settings)
+		}
 	}
 	if atStart && e.cat != nil && e.cat.IsDirty() {
 		e.stood = e.cat.Dirty.Version
@@ -161,9 +165,9 @@ func plainError(err error) string {
 		if b.Hint != "" {
 			s += "; " + b.Hint
 		}
-		return s
+		return redact.Text(s)
 	}
-	return err.Error()
+	return redact.Text(err.Error())
 }
 
 // homeID names the home in backups.
