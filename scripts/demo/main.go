@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ipfskit.org/intelligent/scripts/sample"
 )
@@ -82,12 +83,33 @@ func demo() (err error) {
 	if err := s.run("wait", "--for", "clean", "--timeout", "20s"); err != nil {
 		return err
 	}
+	if err := settled(h, "attic", "cellar"); err != nil {
+		return err
+	}
 	if err := check(h, map[string][]string{"attic": {photos, letters}, "cellar": {letters}}); err != nil {
 		return err
 	}
 	for _, args := range [][]string{{"status"}, {"tasks"}, {"explain", "attic"}, {"insights"}} {
 		if err := s.run(args...); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// settled waits until marks are cleared: "clean" is also true an instant before a mark is heard of.
+func settled(h sample.Home, names ...string) error {
+	limit := time.Now().Add(20 * time.Second)
+	for _, name := range names {
+		for {
+			text, err := os.ReadFile(h.MarkPath(name))
+			if err == nil && bytes.Contains(text, []byte(`"is_dirty": false`)) {
+				break
+			}
+			if time.Now().After(limit) {
+				return fmt.Errorf("the mark of %s is not cleared", name)
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	return nil
