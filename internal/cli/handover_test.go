@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"ipfs-kit":              func() { os.Exit(Main(os.Args[1:], SystemEnv())) },
+		"ipfs-kit":             func() { os.Exit(Main(os.Args[1:], SystemEnv())) },
 		"ipfs-kit-intelligent": func() { os.Exit(MainIntelligent(os.Args[1:], SystemEnv())) },
 	})
 }

@@ -195,13 +195,19 @@ func (s *service) cpu() (time.Duration, error) {
 // settle waits until the first checks are done: little is used for a while.
 func (s *service) settle() error {
 	last, err := s.cpu()
+	quiet := 0
 	for range 300 {
 		if err != nil {
 			return err
 		}
 		time.Sleep(time.Second)
 		var now time.Duration
-		if now, err = s.cpu(); now-last < 15*time.Millisecond {
+		if now, err = s.cpu(); now-last < 4*time.Millisecond {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		if quiet == 3 {
 			return err
 		}
 		last = now
