@@ -222,7 +222,7 @@ func TestToolsIntrospectWhileTasksComeAndGo(t *testing.T) {
 		testenv.Skip(t, "busctl is not installed")
 	}
 	w := newWorld(t)
-	for i := range 20 {
+	for i := range 200 {
 		w.backend(fmt.Sprint("disk", i))
 	}
 	address, _ := w.onBus()
@@ -244,7 +244,7 @@ func TestToolsIntrospectWhileTasksComeAndGo(t *testing.T) {
 			}
 		})
 	}
-	for range 25 {
+	for range 50 {
 		if _, err := c.Check(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func TestToolsIntrospectWhileTasksComeAndGo(t *testing.T) {
 	}
 	close(stop)
 	tools.Wait()
-	if m := w.s.Manager(); m.TasksCompleted < 500 {
+	if m := w.s.Manager(); m.TasksCompleted < 10_000 {
 		t.Errorf("%d tasks came and went", m.TasksCompleted)
 	}
 	if _, err := os.Stat(filepath.Join(w.o.Paths.Runtime, "bus")); err != nil {

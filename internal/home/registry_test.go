@@ -16,7 +16,7 @@ import (
 func TestPythonRewritingParquetMeanwhileLosesNothing(t *testing.T) {
 	python := testenv.Python(t)
 	h := newHome(t)
-	const n = 100
+	const n = 1000
 	script := `
 import sys, time, pandas as pd
 home, n = sys.argv[1], int(sys.argv[2])
