@@ -67,7 +67,7 @@ func (w *world) client(address string) *client.Client {
 		if c, err = client.Dial(w.t.Context(), address); err != nil {
 			return false
 		}
-		if _, err = c.Properties(w.t.Context()); err != nil {
+		if m, err := c.Properties(w.t.Context()); err != nil || m.State != status.StateRunning {
 			c.Close()
 			return false
 		}
@@ -229,6 +229,8 @@ func TestToolsIntrospectWhileTasksComeAndGo(t *testing.T) {
 	c := w.client(address)
 	stop := make(chan struct{})
 	var tools sync.WaitGroup
+	end := sync.OnceFunc(func() { close(stop); tools.Wait() })
+	defer end()
 	for _, args := range [][]string{{"tree", dbus.BusName}, {"introspect", dbus.BusName, dbus.RootPath}, {"introspect", dbus.BusName, dbus.RootPath + "/tasks"}} {
 		tools.Go(func() {
 			for {
@@ -250,8 +252,7 @@ func TestToolsIntrospectWhileTasksComeAndGo(t *testing.T) {
 		}
 		w.until("checked", func() bool { m := w.s.Manager(); return m.TasksActive+m.TasksQueued == 0 })
 	}
-	close(stop)
-	tools.Wait()
+	end()
 	if m := w.s.Manager(); m.TasksCompleted < 10_000 {
 		t.Errorf("%d tasks came and went", m.TasksCompleted)
 	}

@@ -19,6 +19,8 @@ func (s *Service) background() context.Context { return context.Background() }
 // usable refuses requests while nothing can be done. It needs mu.
 func (s *Service) usable() error {
 	switch {
+	case s.home == nil && s.cat == nil && s.trouble["home"] == "":
+		return status.Errorf(status.NotReady, "the home %s is still being read; wait for it: ipfs-kit-intelligent wait --for ready", s.opts.Paths.Home)
 	case s.home == nil:
 		return status.Errorf(status.NotReady, "the home %s is not there yet; make it, or name another with IPFS_KIT_HOME", s.opts.Paths.Home)
 	case s.paused:
@@ -68,8 +70,8 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	reqs := make([]request, len(picked))
 	for i, e := range picked {
 		reqs[i] = r(e)
-		if t, ok := e.live[reqs[i].Kind]; ok {
-			reqs[i].ID = t.ID // the task that waits or runs already serves it
+		if t, ok := e.live[reqs[i].Kind]; ok && t.State != status.TaskRunning {
+			reqs[i].ID = t.ID // the task that waits serves it
 		} else {
 			reqs[i].ID = s.freshID()
 		}
@@ -85,6 +87,11 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	defer s.mu.Unlock()
 	ids := make([]uint64, len(picked))
 	for i, e := range picked {
+		if t, ok := e.live[reqs[i].Kind]; ok && t.State == status.TaskRunning {
+			// What runs began before it was asked for: another one follows.
+			reqs[i].after = t.ID
+			ids[i] = s.follow(e, reqs[i], now).ID
+		}
 		e.asked = append(e.asked, reqs[i])
 		for kind, a := range e.tries { // a person's word resets the wait
 			a.Next = now
@@ -93,6 +100,9 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 		e.blocked = plan.Blocked{}
 		e.health.Reset()
 		s.look(e)
+		if ids[i] != 0 {
+			continue
+		}
 		ids[i] = reqs[i].ID
 		if t, ok := e.live[reqs[i].Kind]; ok {
 			ids[i] = t.ID

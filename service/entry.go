@@ -34,8 +34,8 @@ type entry struct {
 	pausedUntil time.Time
 	// asked are requests of people that are not done.
 	asked []request
-	// live tasks by kind.
-	live map[string]*task
+	// live tasks by kind, and those that follow one that runs.
+	live, next map[string]*task
 	// ids that live tasks had before a restart.
 	ids map[string]uint64
 	// announced is the version of the mark that was announced as dirty, stood that of one that stood at the start.
@@ -69,6 +69,8 @@ type request struct {
 	Into      string `json:"into,omitempty"`
 	Backup    string `json:"backup,omitempty"`
 	Overwrite bool   `json:"overwrite,omitempty"`
+	// after is the task that ran when it was asked for: that one does not serve it.
+	after uint64
 }
 
 // healthState is what people are told: misconfigured wins over what probes say.
@@ -92,10 +94,10 @@ func (e *entry) healthState() string {
 func isFilesystem(typ string) bool { return typ == home.TypeFilesystem }
 
 // answer takes the requests of a kind that a task with this id has served.
-func (e *entry) answer(kind string) (ids []uint64) {
+func (e *entry) answer(kind string, id uint64) (ids []uint64) {
 	var rest []request
 	for _, r := range e.asked {
-		if r.Kind == kind {
+		if r.Kind == kind && r.after != id {
 			ids = append(ids, r.ID)
 		} else {
 			rest = append(rest, r)

@@ -230,12 +230,9 @@ func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time)
 
 // answer forgets the requests that a task served. The caller holds mu.
 func (s *Service) answer(e *entry, t *task) {
-	for _, id := range e.answer(t.Kind) {
+	for _, id := range e.answer(t.Kind, t.ID) {
 		if err := s.db.DropRequest(context.Background(), id); err != nil {
 			s.log.WithError(err).Warn("a request that was served could not be forgotten; it is served again after a restart")
-		}
-		if id != t.ID {
-			delete(s.tasks.byID, id)
 		}
 	}
 }

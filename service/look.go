@@ -62,6 +62,7 @@ func (s *Service) wakeDue() {
 
 // want finds or makes the live task for what is wanted. The caller holds mu.
 func (s *Service) want(e *entry, w plan.Want, now time.Time) *task {
+	s.advanceNext(e, w.Kind, now)
 	if t, ok := e.live[w.Kind]; ok {
 		if t.State != status.TaskRunning && (t.State != status.TaskQueued || t.Priority != w.Priority || t.Reason != w.Reason) {
 			t.Priority, t.Reason, t.NextTry = w.Priority, w.Reason, time.Time{}
@@ -70,16 +71,53 @@ func (s *Service) want(e *entry, w plan.Want, now time.Time) *task {
 		}
 		return t
 	}
-	t := &task{asked: w.Asked, Task: status.Task{ID: s.nextID(e, w.Kind), Kind: w.Kind, Backend: e.name,
-		Priority: w.Priority, Reason: w.Reason, Created: now}}
-	s.tasks.setState(t, status.TaskQueued)
-	s.tasks.byID[t.ID] = t
+	t := s.newTask(e, s.nextID(e, w.Kind), w, now)
 	if e.live == nil {
 		e.live = map[string]*task{}
 	}
 	e.live[w.Kind] = t
+	return t
+}
+
+// newTask makes a queued task and tells of it. The caller holds mu.
+func (s *Service) newTask(e *entry, id uint64, w plan.Want, now time.Time) *task {
+	t := &task{asked: w.Asked, Task: status.Task{ID: id, Kind: w.Kind, Backend: e.name, Priority: w.Priority, Reason: w.Reason, Created: now}}
+	s.tasks.setState(t, status.TaskQueued)
+	s.tasks.byID[t.ID] = t
 	s.tell(status.Event{Kind: status.TaskNew, Backend: e.name, Task: t.copyOf()})
 	return t
+}
+
+// follow makes the task that serves a request after the one that runs; one for all of a kind. The caller holds mu.
+func (s *Service) follow(e *entry, r request, now time.Time) *task {
+	if t, ok := e.next[r.Kind]; ok {
+		return t
+	}
+	if e.next == nil {
+		e.next = map[string]*task{}
+	}
+	t := s.newTask(e, r.ID, plan.Want{Kind: r.Kind, Priority: s.rules.Priority[plan.CauseAsked], Reason: "asked for while another one ran", Asked: true}, now)
+	e.next[r.Kind] = t
+	return t
+}
+
+// advanceNext lets a task that followed another one take its place, once that does not run any more. The caller holds mu.
+func (s *Service) advanceNext(e *entry, kind string, now time.Time) {
+	next, ok := e.next[kind]
+	if !ok {
+		return
+	}
+	if t, live := e.live[kind]; live {
+		if t.State == status.TaskRunning {
+			return
+		}
+		s.finish(e, t, status.TaskCancelled, "a newer request took its place", "a newer request took its place", now)
+	}
+	delete(e.next, kind)
+	if e.live == nil {
+		e.live = map[string]*task{}
+	}
+	e.live[kind] = next
 }
 
 // park is for a task that is not wanted now: it waits for its next try, is

@@ -122,6 +122,10 @@ func (s *Service) dropEntry(e *entry) {
 	}
 	s.queue.Set(e.name, nil)
 	s.queue.SetWake(e.name, time.Time{})
+	for kind, t := range e.next {
+		delete(e.next, kind)
+		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", s.clk.Now())
+	}
 	delete(s.entries, e.name)
 	delete(s.errs, e.name)
 	delete(s.saved, e.name)

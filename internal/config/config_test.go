@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,4 +105,62 @@ func FuzzApply(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, text string) {
 		Default().apply("f", []byte(text))
 	})
+}
+
+func TestPathsAreAbsoluteOrRefused(t *testing.T) {
+	for _, env := range []map[string]string{
+		{"IPFS_KIT_HOME": "/h", "XDG_STATE_HOME": "/s"},
+		{"IPFS_KIT_HOME": "/h", "XDG_STATE_HOME": "rel", "XDG_CONFIG_HOME": "/c"},
+		{"HOME": "rel"},
+	} {
+		if p, err := FindPaths(func(k string) string { return env[k] }, false); err == nil {
+			t.Errorf("%v: %+v", env, p)
+		}
+	}
+	p, err := FindPaths(func(k string) string { return map[string]string{"IPFS_KIT_HOME": "rel"}[k] }, true)
+	if err != nil || !filepath.IsAbs(p.Home) {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
+func TestDropInsAreReadBelowAnyName(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a[b]")
+	if err := os.MkdirAll(filepath.Join(dir, "intelligent.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "intelligent.d/1.yaml"), []byte("limits: {tasks: 4}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err := Load([]string{dir}); err != nil || c.Tasks != 4 {
+		t.Errorf("%+v %v", c, err)
+	}
+	notAFolder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(notAFolder, "intelligent.d"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Load([]string{notAFolder}); err == nil {
+		t.Error("drop-ins that can't be listed were passed over")
+	}
+}
+
+func TestGroupsAndListsThatAreEmptyOrNone(t *testing.T) {
+	if _, w, err := load(t, "limits:\nretry: ~\n"); err != nil || len(w) != 0 {
+		t.Errorf("a group whose keys are commented out: %v %v", w, err)
+	}
+	for _, text := range []string{"limits: 3", "sources: []"} {
+		if _, _, err := load(t, text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
+func TestAWrongFileCostsLittle(t *testing.T) {
+	var sb strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&sb, "k%d:\n", i)
+	}
+	_, w, err := load(t, sb.String()+"? "+strings.Repeat("x", 100_000)+"\n: 1\n")
+	if err != nil || len(w) != maxWarnings+1 {
+		t.Errorf("%d warnings, %v", len(w), err)
+	}
 }

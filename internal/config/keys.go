@@ -100,8 +100,8 @@ func (k *key) set(c *Config, n *yaml.Node) error {
 		*to = n.Value
 	case *[]string:
 		var list []string
-		if n.Kind != yaml.SequenceNode || n.Decode(&list) != nil || slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(k.oneOf, s) }) {
-			return k.wrong(n, "a list of "+strings.Join(k.oneOf, ", "))
+		if n.Kind != yaml.SequenceNode || n.Decode(&list) != nil || len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(k.oneOf, s) }) {
+			return k.wrong(n, "a list of one or more of "+strings.Join(k.oneOf, ", "))
 		}
 		*to = list
 	}

@@ -41,8 +41,8 @@ func (e *Error) Error() string {
 func Load(dirs []string) (*Config, []Warning, error) {
 	c := Default()
 	var warnings []Warning
-	var problems []error
-	for _, file := range files(dirs) {
+	all, problems := files(dirs)
+	for _, file := range all {
 		data, err := read(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -65,18 +65,23 @@ func Load(dirs []string) (*Config, []Warning, error) {
 	return c, warnings, nil
 }
 
-// files lists what may be read, in the order in which it counts.
-func files(dirs []string) []string {
-	var out []string
+// files lists what may be read, in the order in which it counts. A folder that
+// is there and can't be listed is an error: it may say what must not be missed.
+func files(dirs []string) (out []string, problems []error) {
 	for _, d := range dirs {
 		out = append(out, filepath.Join(d, "intelligent.yaml"))
-		more, err := filepath.Glob(filepath.Join(d, "intelligent.d", "*.yaml"))
-		if err == nil {
-			slices.Sort(more)
-			out = append(out, more...)
+		more := filepath.Join(d, "intelligent.d")
+		entries, err := os.ReadDir(more) // sorted
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, fmt.Errorf("list the configuration files: %w", err))
+		}
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".yaml") && !strings.HasPrefix(e.Name(), ".") {
+				out = append(out, filepath.Join(more, e.Name()))
+			}
 		}
 	}
-	return out
+	return out, problems
 }
 
 func read(file string) ([]byte, error) {
@@ -142,9 +147,28 @@ func (r *reading) group(prefix string, n *yaml.Node, depth int) {
 			}
 		case value.Kind == yaml.MappingNode && isGroup(name) && depth < 4:
 			r.group(name+".", value, depth+1)
+		case isGroup(name) && value.Tag == "!!null": // all its keys are commented out
+		case isGroup(name):
+			r.problems = append(r.problems, fmt.Errorf("%s:%d: key %s holds keys of its own; write them below it, indented", r.file, value.Line, name))
 		default:
-			r.warnings = append(r.warnings, Warning{r.file, line, fmt.Sprintf("key %s is not known and has no effect; did you mean %s?", name, nearest(name))})
+			r.unknown(name, line)
 		}
+	}
+}
+
+// maxWarnings and maxName bound what a file that is none of ours can cost.
+const maxWarnings, maxName = 100, 100
+
+// unknown warns of a key that is not known.
+func (r *reading) unknown(name string, line int) {
+	switch n := len(r.warnings); {
+	case n > maxWarnings:
+	case n == maxWarnings:
+		r.warnings = append(r.warnings, Warning{r.file, line, "there are more unknown keys; is it the right file?"})
+	case len(name) > maxName:
+		r.warnings = append(r.warnings, Warning{r.file, line, fmt.Sprintf("key %s… is not known and has no effect", strings.ToValidUTF8(name[:maxName], ""))})
+	default:
+		r.warnings = append(r.warnings, Warning{r.file, line, fmt.Sprintf("key %s is not known and has no effect; did you mean %s?", name, nearest(name))})
 	}
 }
 

@@ -18,9 +18,16 @@ type Paths struct {
 	State, Runtime string
 }
 
-// FindPaths says where everything lies, from the environment.
+// FindPaths says where everything lies, from the environment; all of it absolute.
 func FindPaths(getenv func(string) string, system bool) (Paths, error) {
 	p := Paths{Config: []string{"/etc/ipfs-kit"}, Home: getenv("IPFS_KIT_HOME")}
+	if p.Home != "" {
+		abs, err := filepath.Abs(p.Home)
+		if err != nil {
+			return p, fmt.Errorf("find the home: %w", err)
+		}
+		p.Home = abs
+	}
 	if system {
 		p.State, p.Runtime = "/var/lib/ipfs-kit-intelligent", "/run/ipfs-kit-intelligent"
 		if p.Home == "" {
@@ -35,17 +42,12 @@ func FindPaths(getenv func(string) string, system bool) (Paths, error) {
 		}
 		return filepath.Join(home, def)
 	}
-	if home == "" && (p.Home == "" || getenv("XDG_STATE_HOME") == "") {
-		return p, fmt.Errorf("HOME is not set: set it, or IPFS_KIT_HOME, XDG_STATE_HOME and XDG_CONFIG_HOME")
+	if !filepath.IsAbs(home) && (p.Home == "" || !filepath.IsAbs(getenv("XDG_STATE_HOME")) || !filepath.IsAbs(getenv("XDG_CONFIG_HOME"))) {
+		return p, fmt.Errorf("HOME is %q, no absolute path: set it, or IPFS_KIT_HOME, XDG_STATE_HOME and XDG_CONFIG_HOME", home)
 	}
 	if p.Home == "" {
 		p.Home = filepath.Join(home, ".ipfs_kit")
 	}
-	abs, err := filepath.Abs(p.Home)
-	if err != nil {
-		return p, fmt.Errorf("find the home: %w", err)
-	}
-	p.Home = abs
 	p.Config = append(p.Config, filepath.Join(or("XDG_CONFIG_HOME", ".config"), "ipfs-kit"))
 	p.State = filepath.Join(or("XDG_STATE_HOME", ".local/state"), "ipfs-kit-intelligent")
 	if run := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) {

@@ -26,18 +26,29 @@ type folder struct {
 	clk  clock.Clock
 	emit func(*logrus.Entry)
 
-	mu   sync.Mutex
-	seen map[string]*repeat
+	mu    sync.Mutex
+	seen  map[string]*repeat
+	swept time.Time
 }
+
+// transitions tell of a state that may change back: folding one would leave the
+// log with a last word that is no longer true.
+var transitions = map[any]bool{IDStarted: true, IDStopping: true, IDWaiting: true, IDBackendDirty: true,
+	IDBackendClean: true, IDBackendHealth: true, IDBus: true, IDConfiguration: true}
 
 // Levels are all.
 func (*folder) Levels() []logrus.Level { return logrus.AllLevels }
 
-// Fire writes or folds an entry. Events of one task are never the same, so they are never folded.
+// Fire writes or folds an entry. Changes of state are never folded.
 func (f *folder) Fire(e *logrus.Entry) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if transitions[e.Data[FieldMessageID]] {
+		f.emit(e)
+		return nil
+	}
 	now := f.clk.Now()
+	f.sweep(now)
 	key := fmt.Sprint(e.Level, e.Message, e.Data[FieldBackend], e.Data[FieldTask], e.Data[logrus.ErrorKey])
 	r, ok := f.seen[key]
 	switch {
@@ -46,8 +57,10 @@ func (f *folder) Fire(e *logrus.Entry) error {
 		r.last = e
 		return nil
 	case ok:
+		if r.n == 0 {
+			r.window = repeatWindow // it was quiet
+		}
 		f.repeated(r)
-		r.window = min(2*r.window, time.Hour)
 		r.written = now
 	default:
 		if len(f.seen) >= maxRepeats {
@@ -59,7 +72,21 @@ func (f *folder) Fire(e *logrus.Entry) error {
 	return nil
 }
 
-// repeated says how often a message was folded.
+// sweep says what was folded in windows that are over, though the message did not come again.
+func (f *folder) sweep(now time.Time) {
+	if now.Sub(f.swept) < repeatWindow {
+		return
+	}
+	f.swept = now
+	for _, r := range f.seen {
+		if r.n > 0 && now.Sub(r.written) >= r.window {
+			f.repeated(r)
+			r.written = now
+		}
+	}
+}
+
+// repeated says how often a message was folded, and folds it for longer.
 func (f *folder) repeated(r *repeat) {
 	if r.n == 0 {
 		return
@@ -67,6 +94,7 @@ func (f *folder) repeated(r *repeat) {
 	e := *r.last
 	e.Message = fmt.Sprintf("%s (%d more times)", e.Message, r.n)
 	r.n = 0
+	r.window = min(2*r.window, time.Hour)
 	f.emit(&e)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/sirupsen/logrus"
@@ -106,9 +107,26 @@ const maxLine = 8 << 10
 func clean(s string) string {
 	s = redact.Text(s)
 	if len(s) > maxLine {
-		s = s[:maxLine] + "…"
+		s = strings.ToValidUTF8(s[:maxLine], "") + "…"
 	}
 	return s
+}
+
+// oneLine keeps names and errors, which others wrote, from making lines of their
+// own or steering a terminal.
+func oneLine(v any) string {
+	var sb strings.Builder
+	for _, r := range clean(fmt.Sprint(v)) {
+		switch {
+		case r == '\n':
+			sb.WriteString(" ⏎ ")
+		case r == '\t' || unicode.IsPrint(r):
+			sb.WriteRune(r)
+		default:
+			fmt.Fprintf(&sb, "\\u%04x", r)
+		}
+	}
+	return sb.String()
 }
 
 func sendJournal(e *logrus.Entry) {
@@ -157,11 +175,11 @@ func plainLines(out io.Writer) func(*logrus.Entry) {
 		}
 		sb.WriteString(level + " ")
 		if b, ok := e.Data[FieldBackend]; ok {
-			fmt.Fprintf(&sb, "%v: ", b)
+			sb.WriteString(oneLine(b) + ": ")
 		}
-		sb.WriteString(strings.ReplaceAll(clean(e.Message), "\n", " ⏎ "))
+		sb.WriteString(oneLine(e.Message))
 		if v, ok := e.Data[logrus.ErrorKey]; ok {
-			sb.WriteString(": " + strings.ReplaceAll(clean(fmt.Sprint(v)), "\n", " ⏎ "))
+			sb.WriteString(": " + oneLine(v))
 		}
 		sb.WriteByte('\n')
 		io.WriteString(out, sb.String()) //nolint:errcheck // there is nowhere to say it

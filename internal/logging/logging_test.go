@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -65,5 +66,60 @@ func TestLevelsByTheNamesOfLogControl(t *testing.T) {
 	}
 	if _, err := ParseLevel("loud"); err == nil || !strings.Contains(err.Error(), `"loud"`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheLastWordOnAStateIsTrue(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := New(Options{Clock: clock.System, Out: &out, Journal: plain()})
+	nas := log.WithField(FieldBackend, "nas")
+	for range 3 {
+		nas.WithField(FieldMessageID, IDBackendDirty).Info("dirty")
+		nas.WithField(FieldMessageID, IDBackendClean).Info("clean")
+	}
+	nas.WithField(FieldMessageID, IDBackendDirty).Info("dirty")
+	if n := strings.Count(out.String(), "dirty"); n != 4 || !strings.HasSuffix(out.String(), "dirty\n") {
+		t.Errorf("%d of 4 changes:\n%s", n, out.String())
+	}
+}
+
+func TestWhatComesRarelyIsNeverFolded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := New(Options{Clock: clock.System, Out: &out, Journal: plain()})
+		for range 30 {
+			log.Warn("the disk is full")
+			time.Sleep(10 * time.Minute)
+		}
+		if n := strings.Count(out.String(), "the disk is full\n"); n != 30 {
+			t.Errorf("%d of 30", n)
+		}
+	})
+}
+
+func TestRepeatsAreCountedThoughTheMessageDoesNotComeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log, _ := New(Options{Clock: clock.System, Out: &out, Journal: plain()})
+		for range 3 {
+			log.Warn("the disk is full")
+		}
+		time.Sleep(time.Minute)
+		log.Info("something else")
+		if !strings.Contains(out.String(), "the disk is full (2 more times)") {
+			t.Error(out.String())
+		}
+	})
+}
+
+func TestNamesOfOthersMakeNoLinesAndSteerNoTerminal(t *testing.T) {
+	var out bytes.Buffer
+	log, _ := New(Options{Clock: clock.System, Out: &out, Journal: plain()})
+	log.WithField(FieldBackend, "x\nforged").Info("a\x1b[2J\rb")
+	if s := out.String(); strings.Count(s, "\n") != 1 || strings.ContainsAny(s, "\x1b\r") {
+		t.Errorf("%q", s)
+	}
+	if s := clean("a" + strings.Repeat("é", maxLine)); !utf8.ValidString(s) {
+		t.Error("cut in the middle of a character")
 	}
 }

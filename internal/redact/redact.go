@@ -3,7 +3,11 @@
 package redact
 
 import (
+	"fmt"
+	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -11,63 +15,130 @@ import (
 // Mark stands where a secret was.
 const Mark = "[secret]"
 
-var (
-	mu     sync.RWMutex
-	values = map[string]bool{}
-)
-
 // minLength is how long a value must be to be looked for: shorter ones would cut ordinary words.
 const minLength = 6
 
-// Secret makes a value known, so that Text finds it anywhere.
+// known are the values by their first minLength bytes, so that a text costs the
+// same with one secret and with those of 10,000 backends; the longest come first.
+var (
+	mu    sync.RWMutex
+	known = map[string][]string{}
+)
+
+// Secret makes a value known, so that Text finds it anywhere, also as it stands
+// in an address or between quotes.
 func Secret(value string) {
 	if len(value) < minLength {
 		return
 	}
+	quoted := strconv.Quote(value)
 	mu.Lock()
 	defer mu.Unlock()
-	values[value] = true
+	for _, v := range []string{value, url.QueryEscape(value), url.PathEscape(value), quoted[1 : len(quoted)-1]} {
+		head := v[:minLength]
+		if slices.Contains(known[head], v) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(known[head], v, func(a, b string) int { return len(b) - len(a) })
+		known[head] = slices.Insert(known[head], at, v)
+	}
 }
 
 // Key tells whether a key of a configuration names a secret, by upstream's rule.
 func Key(key string) bool { return secretKey.MatchString(key) }
 
+const names = `secret|token|ticket|password|passwd|passphrase|private.?key|node.?key|write.?capability|credential|api.?key|access.?key`
+
 var (
-	secretKey = regexp.MustCompile(`(?i)secret|token|ticket|password|passwd|passphrase|private.?key|node.?key|write.?capability|credential|authorization|api.?key|access.?key`)
-	userInfo  = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s"']+@`)
-	assigned  = regexp.MustCompile(`(?i)((?:secret|token|password|passwd|passphrase|api.?key|access.?key|credential)[a-z_]*["']?\s*[=:]\s*["']?)([^\s"',;&}]{3,})`)
+	secretKey = regexp.MustCompile(`(?i)authorization|` + names)
+	userInfo  = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)([^/\s"']+@|[^/\s"'@:]+:[^\s"'@]*@)`)
+	port      = regexp.MustCompile(`://[^/\s"'@:]+:[0-9]{1,5}[/?#]`)
+	assigned  = regexp.MustCompile(`(?i)((?:` + names + `)[a-z0-9_-]*\\?["']?\s*[=:]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|\\"[^"]*"|[^\s"',;&}]{3,})`)
+	header    = regexp.MustCompile(`(?i)((?:authorization|cookie)["']?\s*[=:]\s*["']?)[^"'\r\n]+`)
 	bearer    = regexp.MustCompile(`(?i)((?:bearer|basic)\s+)[a-z0-9._~+/=-]{6,}`)
 	signature = regexp.MustCompile(`(?i)([?&](?:x-amz-[a-z-]*|sig|signature|token|key)=)[^&\s"']+`)
 )
 
 // Text replaces what is, or looks like, a secret.
 func Text(s string) string {
-	mu.RLock()
-	for v := range values {
-		if strings.Contains(s, v) {
-			s = strings.ReplaceAll(s, v, Mark)
-		}
-	}
-	mu.RUnlock()
+	s = values(s)
 	if !strings.ContainsAny(s, "=:@ ") {
 		return s
 	}
-	s = userInfo.ReplaceAllString(s, "${1}"+Mark+"@")
+	s = userInfo.ReplaceAllStringFunc(s, func(m string) string {
+		if port.MatchString(m) { // host:port/…@…: no credentials
+			return m
+		}
+		return m[:strings.Index(m, "://")+3] + Mark + "@"
+	})
+	s = header.ReplaceAllString(s, "${1}"+Mark)
 	s = bearer.ReplaceAllString(s, "${1}"+Mark)
 	s = signature.ReplaceAllString(s, "${1}"+Mark)
 	return assigned.ReplaceAllString(s, "${1}"+Mark)
 }
 
-// Settings makes the values of the keys that name secrets known, at any depth.
-func Settings(doc map[string]any) {
-	for k, v := range doc {
-		switch x := v.(type) {
-		case string:
-			if Key(k) && !strings.HasPrefix(x, "secretref:") {
-				Secret(x)
+// values replaces the secrets that are known; those that overlap go together.
+func values(s string) string {
+	mu.RLock()
+	defer mu.RUnlock()
+	if len(known) == 0 {
+		return s
+	}
+	var sb strings.Builder
+	copied, end := 0, 0 // what is written, and the end of the secret that i is in
+	for i := 0; i+minLength <= len(s); i++ {
+		for _, v := range known[s[i:i+minLength]] {
+			if !strings.HasPrefix(s[i:], v) {
+				continue
 			}
-		case map[string]any:
-			Settings(x)
+			if i >= end {
+				sb.WriteString(s[copied:i] + Mark)
+			}
+			end = max(end, i+len(v))
+			copied = end
+			break
+		}
+	}
+	return sb.String() + s[copied:]
+}
+
+// notSecret are keys that only say where a secret lies; errors must be able to name it.
+var notSecret = regexp.MustCompile(`(?i)[_-]?(file|path)$`)
+
+// Settings makes the values of the keys that name secrets known, at any depth.
+func Settings(doc map[string]any) { settings(doc, "") }
+
+// settings walks a document; key is the nearest one above that names a secret.
+func settings(v any, key string) {
+	under := func(k string) string {
+		switch {
+		case notSecret.MatchString(k):
+			return ""
+		case Key(k):
+			return k
+		}
+		return key
+	}
+	switch x := v.(type) {
+	case map[string]any:
+		for k, v := range x {
+			settings(v, under(k))
+		}
+	case map[any]any:
+		for k, v := range x {
+			settings(v, under(fmt.Sprint(k)))
+		}
+	case []any:
+		for _, v := range x {
+			settings(v, key)
+		}
+	case string:
+		if key != "" && !strings.HasPrefix(x, "secretref:") {
+			Secret(x)
+		}
+	case int, int64, uint64: // a password of digits; other numbers are limits and times
+		if strings.Contains(strings.ToLower(key), "pass") {
+			Secret(fmt.Sprint(x))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -29,4 +30,56 @@ func TestSecretsAreCutOutAndTheRestStays(t *testing.T) {
 func FuzzText(f *testing.F) {
 	f.Add("token=abc https://a:b@c")
 	f.Fuzz(func(_ *testing.T, s string) { Text(s) })
+}
+
+func TestSecretsInAllTheirShapesAreCutOut(t *testing.T) {
+	for _, in := range []string{
+		`password="my hunter2 phrase"`, `password=\"my hunter2 phrase\"`, `{"secret_key": "hunter2"}`, "private_key: hunter2",
+		"ticket=hunter2", "node_key=hunter2", "write_capability: hunter2", "X-Api-Key: hunter2", "Set-Cookie: sid=hunter2",
+		"https://u:pa@hunter2@h/x", "https://u:pa/hunter2@h/x", "Authorization: Token hunter2",
+		"Authorization: AWS4-HMAC-SHA256 Credential=AK/2026, Signature=hunter2",
+	} {
+		if out := Text(in); strings.Contains(out, "hunter2") {
+			t.Errorf("%q became %q", in, out)
+		}
+	}
+	if in := "http://127.0.0.1:5001/api/v0/cat?arg=a@b"; Text(in) != in {
+		t.Errorf("%q became %q", in, Text(in))
+	}
+}
+
+func TestKnownSecretsThatOverlapGoWhole(t *testing.T) {
+	Secret("overlap-one")
+	Secret("overlap-one-and-more")
+	Secret("and-more-still")
+	if out := Text("<overlap-one-and-more-still>"); out != "<"+Mark+">" {
+		t.Error(out)
+	}
+}
+
+func TestSecretsAreFoundWhereverAConfigurationHasThem(t *testing.T) {
+	Settings(map[string]any{
+		"password": 12345678, "token_lifetime": 7654321, "credentials_file": "/etc/credentials.json",
+		"list": []any{map[string]any{"token": "in-a-list"}}, "secrets": []any{"listed-1"}, "any": map[any]any{"token": "any-map"},
+		"credentials": map[string]any{"value": "nested-1"}, "secret_key": "p+q/r s&\"z",
+	})
+	for _, v := range []string{"12345678", "in-a-list", "listed-1", "any-map", "nested-1", `p+q/r s&"z`, "p%2Bq%2Fr+s%26%22z", `p+q/r s&\"z`} {
+		if out := Text("refused " + v); out != "refused "+Mark {
+			t.Errorf("%q became %q", v, out)
+		}
+	}
+	for _, v := range []string{"7654321", "/etc/credentials.json"} {
+		if out := Text("read " + v); out != "read "+v {
+			t.Errorf("%q became %q", v, out)
+		}
+	}
+}
+
+func BenchmarkTextWithTenThousandSecrets(b *testing.B) {
+	for i := range 10_000 {
+		Secret(fmt.Sprintf("%06d-secret", i))
+	}
+	for b.Loop() {
+		Text("sync of nas: 3 pins stored in 12 ms, the last one bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi")
+	}
 }

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -69,15 +71,17 @@ type Watcher struct {
 	fs        *fsnotify.Watcher
 	watched   map[string]bool // relative folders
 	unwatched map[string]bool
+	layout    []string        // the folders of the layout that have a fixed name
+	parents   map[string]bool // absolute folders above a home that is missing
 	network   bool
-	present   bool
-	parent    time.Time // the parent's mtime when its folders were listed last
+	home      fs.FileInfo // nil while the home is missing
+	parent    time.Time   // the parent's mtime when its folders were listed last
 	stats     atomic.Pointer[Stats]
 }
 
 // New makes a watcher; Run does the work.
 func New(o Options) *Watcher {
-	w := &Watcher{o: o}
+	w := &Watcher{o: o, layout: append(slices.Clone(o.Layout.Fixed), o.Layout.Parent)}
 	w.stats.Store(&Stats{})
 	return w
 }
@@ -93,7 +97,7 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 		return fmt.Errorf("watch the home: %w", err)
 	}
 	defer func() { err = errors.Join(err, w.fs.Close()) }()
-	w.watched, w.unwatched, w.present = map[string]bool{}, map[string]bool{}, false
+	w.watched, w.unwatched, w.parents, w.home = map[string]bool{}, map[string]bool{}, map[string]bool{}, nil
 	w.look(out)
 	t := w.o.Clock.NewTimer(w.o.Sweep)
 	defer t.Stop()
@@ -116,6 +120,7 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
 				return fmt.Errorf("watch the home: %w", err)
 			}
+			w.forget() // a folder may have been replaced in what was lost
 			w.look(out)
 			out(Change{Everything: true})
 		case <-t.C:
@@ -127,34 +132,71 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 	}
 }
 
-// look finds out whether the home is there, and watches what should be.
+// look finds out whether the home is there, and watches what should be. A home
+// that was replaced by another folder is told as one that went and one that came:
+// whoever holds the old one open would go on with it.
 func (w *Watcher) look(out func(Change)) {
-	fi, err := os.Stat(w.o.Home)
-	there := err == nil && fi.IsDir()
-	if there != w.present {
-		w.present = there
-		w.parent = time.Time{}
-		if !there {
-			clear(w.watched)
-			clear(w.unwatched)
+	fi := w.stat()
+	if fi == nil {
+		w.watchParent()
+		fi = w.stat() // it may have come before the watch stood
+	}
+	if w.home != nil && (fi == nil || !os.SameFile(w.home, fi)) {
+		w.forget()
+		w.home = nil
+		if fi != nil {
+			out(Change{Home: true})
 		}
 	}
-	if !there {
-		w.watchParent()
+	if fi == nil {
 		out(Change{Home: true})
 		return
 	}
+	w.home = fi
+	w.leaveParents()
 	w.network = onNetwork(w.o.Home)
 	w.addAll(out)
 	out(Change{Home: true, There: true})
 }
 
+// stat is the home's folder, nil where there is none.
+func (w *Watcher) stat() fs.FileInfo {
+	fi, err := os.Stat(w.o.Home)
+	if err != nil || !fi.IsDir() {
+		return nil
+	}
+	return fi
+}
+
+// forget drops all watches in the home.
+func (w *Watcher) forget() {
+	for rel := range w.watched {
+		w.drop(rel)
+	}
+	clear(w.unwatched)
+	w.parent = time.Time{}
+	w.count()
+}
+
 // watchParent watches the nearest folder that exists above a home that doesn't.
 func (w *Watcher) watchParent() {
 	for dir := filepath.Dir(w.o.Home); ; dir = filepath.Dir(dir) {
-		if w.fs.Add(dir) == nil || dir == filepath.Dir(dir) {
+		if w.fs.Add(dir) == nil {
+			w.parents[dir] = true
 			return
 		}
+		if dir == filepath.Dir(dir) {
+			return
+		}
+	}
+}
+
+// leaveParents ends the watches above the home: all that happens in a person's
+// folder would be heard.
+func (w *Watcher) leaveParents() {
+	for dir := range w.parents {
+		w.fs.Remove(dir) //nolint:errcheck // it went: nothing is watched there
+		delete(w.parents, dir)
 	}
 }
 
@@ -227,7 +269,10 @@ func (w *Watcher) add(rel string) bool {
 	case errors.Is(err, syscall.ENOSPC): // the kernel's limit: the sweep sees the rest
 		w.unwatched[rel] = true
 		return false
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist):
+		return false
+	case err != nil: // such as one that must not be read: tried again at each sweep
+		w.unwatched[rel] = true
 		return false
 	}
 	delete(w.unwatched, rel)
@@ -238,9 +283,14 @@ func (w *Watcher) add(rel string) bool {
 // event passes one event on.
 func (w *Watcher) event(ev fsnotify.Event, out func(Change)) {
 	rel, err := filepath.Rel(w.o.Home, ev.Name)
-	if err != nil || rel == "." || !filepath.IsLocal(rel) {
-		w.look(out) // the home itself, or something above it
+	switch {
+	case err != nil:
 		return
+	case rel == "." || strings.HasPrefix(w.o.Home, ev.Name+"/"):
+		w.look(out) // the home itself, or a folder above it
+		return
+	case !filepath.IsLocal(rel):
+		return // a neighbour of the home
 	}
 	if ev.Has(fsnotify.Chmod) && !ev.Has(fsnotify.Write|fsnotify.Create|fsnotify.Remove|fsnotify.Rename) {
 		return
@@ -261,21 +311,62 @@ func (w *Watcher) event(ev fsnotify.Event, out func(Change)) {
 	out(Change{Rel: rel})
 }
 
-// gone forgets the watches of a folder that was deleted or moved away, and of what was below it.
+// gone forgets the watches of a folder that was deleted or moved away, and of what
+// was below it. It is called for each file that is replaced, so what is no folder
+// of the layout must cost nothing.
 func (w *Watcher) gone(rel string) {
-	for dir := range w.watched {
-		if dir == rel || len(dir) > len(rel) && dir[:len(rel)+1] == rel+"/" {
-			w.fs.Remove(filepath.Join(w.o.Home, dir)) //nolint:errcheck // it is gone: nothing is watched there
-			delete(w.watched, dir)
+	switch {
+	case filepath.Dir(rel) == w.o.Layout.Parent:
+		w.drop(rel)
+		for _, c := range w.o.Layout.Children {
+			w.drop(filepath.Join(rel, c))
 		}
+	case w.above(rel):
+		for dir := range w.watched {
+			if dir == rel || strings.HasPrefix(dir, rel+"/") {
+				w.drop(dir)
+			}
+		}
+		for dir := range w.unwatched {
+			if strings.HasPrefix(dir, rel+"/") {
+				delete(w.unwatched, dir)
+			}
+		}
+	default:
+		w.drop(rel)
 	}
 	w.count()
 }
 
-// folder watches a folder that came; whatever is in it may have come before the watch.
+// drop ends the watch of one folder.
+func (w *Watcher) drop(rel string) {
+	delete(w.unwatched, rel)
+	if w.watched[rel] {
+		w.fs.Remove(filepath.Join(w.o.Home, rel)) //nolint:errcheck // it is gone: nothing is watched there
+		delete(w.watched, rel)
+	}
+}
+
+// above tells whether a folder of the layout is rel, or lies below it.
+func (w *Watcher) above(rel string) bool {
+	return slices.ContainsFunc(w.layout, func(dir string) bool {
+		return dir == rel || strings.HasPrefix(dir, rel+"/")
+	})
+}
+
+// folder watches a folder that came; whatever is in it may have come before the
+// watch. Only what is new is looked at: many may come at once.
 func (w *Watcher) folder(rel string, out func(Change)) {
-	w.parent = time.Time{}
-	w.addAll(out)
+	switch {
+	case filepath.Dir(rel) == w.o.Layout.Parent:
+		w.addChild(rel, out)
+	case filepath.Dir(filepath.Dir(rel)) == w.o.Layout.Parent && slices.Contains(w.o.Layout.Children, filepath.Base(rel)):
+		w.add(rel)
+	case w.above(rel):
+		w.parent = time.Time{}
+		w.addAll(out)
+	}
+	w.count()
 	out(Change{Rel: rel})
 	entries, err := os.ReadDir(filepath.Join(w.o.Home, rel))
 	if err != nil {

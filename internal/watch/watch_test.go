@@ -199,3 +199,84 @@ func TestTwoHundredMarksAtOnceAreAllTold(t *testing.T) {
 		r.wait(t, want, func(c Change) bool { return c.Rel == want })
 	}
 }
+
+// TestAHomeThatWasReplacedIsFollowed: by another folder under its own name, or
+// by a replaced folder above it.
+func TestAHomeThatWasReplacedIsFollowed(t *testing.T) {
+	for _, moved := range []string{"u/home", "u"} {
+		top := t.TempDir()
+		for _, d := range []string{"u/home/index/marks", "new/u/home/index/marks"} {
+			if err := os.MkdirAll(filepath.Join(top, d), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, r := start(t, Options{Home: filepath.Join(top, "u/home"), Sweep: 50 * time.Millisecond})
+		if err := os.Rename(filepath.Join(top, moved), filepath.Join(top, "old")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(top, "new", moved), filepath.Join(top, moved)); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(t, "the old home that went", func(c Change) bool { return c.Home && !c.There })
+		r.wait(t, "the new home", func(c Change) bool { return c.Home && c.There })
+		write(t, filepath.Join(top, "u/home/index/marks/a"))
+		r.name(t, "index/marks/a")
+		if n := w.Stats().Watched; n != 2 {
+			t.Errorf("%d folders are watched", n)
+		}
+	}
+}
+
+func TestThousandsOfNewBackendsAreAllHeard(t *testing.T) {
+	dir := home(t)
+	_, r := start(t, Options{Home: dir})
+	const n = 3000
+	for i := range n {
+		if err := os.Mkdir(filepath.Join(dir, "backends", fmt.Sprint(i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := fmt.Sprintf("backends/%d", n-1)
+	r.wait(t, last, func(c Change) bool { return c.Rel == last || c.Everything })
+}
+
+func TestNeighboursOfTheHomeAreNoNews(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "home")
+	_, r := start(t, Options{Home: dir})
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(t, "the home", func(c Change) bool { return c.Home && c.There })
+	for i := range 50 {
+		write(t, filepath.Join(parent, fmt.Sprint(i)))
+	}
+	write(t, filepath.Join(dir, "end"))
+	r.wait(t, "the end", func(c Change) bool {
+		if c.Home {
+			t.Error("a neighbour was taken for the home")
+		}
+		return c.Rel == "end"
+	})
+}
+
+func TestFoldersThatWentAreNotCountedAsUnwatched(t *testing.T) {
+	dir := home(t)
+	for i := range 20 {
+		if err := os.MkdirAll(filepath.Join(dir, "backends", fmt.Sprint(i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, r := start(t, Options{Home: dir, MaxWatches: 4})
+	before := w.Stats().Unwatched
+	for i := range 20 {
+		rel := filepath.Join("backends", fmt.Sprint(i))
+		if err := os.Remove(filepath.Join(dir, rel)); err != nil {
+			t.Fatal(err)
+		}
+		r.name(t, rel)
+	}
+	if s := w.Stats(); before < 15 || s.Unwatched > 1 {
+		t.Errorf("%d before, then %+v", before, s)
+	}
+}
