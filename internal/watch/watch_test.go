@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"go.uber.org/goleak"
 
 	"ipfskit.org/intelligent/internal/clock"
@@ -279,4 +280,13 @@ func TestFoldersThatWentAreNotCountedAsUnwatched(t *testing.T) {
 	if s := w.Stats(); before < 15 || s.Unwatched > 1 {
 		t.Errorf("%d before, then %+v", before, s)
 	}
+}
+
+func TestLostEventsMakeEverythingBeLookedAt(t *testing.T) {
+	dir := home(t)
+	w, r := start(t, Options{Home: dir})
+	w.fs.Errors <- fsnotify.ErrEventOverflow
+	r.wait(t, "everything", func(c Change) bool { return c.Everything && !c.Sweep })
+	write(t, filepath.Join(dir, "index/marks/after"))
+	r.name(t, "index/marks/after")
 }
