@@ -1,13 +1,13 @@
 package dbus
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	sdbus "github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
 
 	"ipfskit.org/intelligent/internal/status"
@@ -25,7 +25,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // BackendPath is the object of a backend.
 func BackendPath(name string) godbus.ObjectPath {
-	return godbus.ObjectPath(backendsPath + "/" + sdbus.PathBusEscape(name))
+	return godbus.ObjectPath(backendsPath + "/" + escape(name))
 }
 
 // TaskPath is the object of a task.
@@ -44,6 +44,22 @@ func backendName(path godbus.ObjectPath) (string, bool) {
 	}
 	name, ok := unescape(label)
 	return name, ok && BackendPath(name) == path
+}
+
+// escape is systemd's bus-label escaping. (go-systemd's writes one digit where systemd writes two.)
+func escape(name string) string {
+	if name == "" {
+		return "_"
+	}
+	var sb strings.Builder
+	for i, c := range []byte(name) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || i > 0 && c >= '0' && c <= '9' {
+			sb.WriteByte(c)
+		} else {
+			fmt.Fprintf(&sb, "_%02x", c)
+		}
+	}
+	return sb.String()
 }
 
 // unescape undoes systemd's bus-label escaping.
