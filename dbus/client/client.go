@@ -39,6 +39,8 @@ type Client struct {
 	conn *godbus.Conn
 	// Address is the bus that it speaks to.
 	Address string
+	// Interactive allows that a person is asked for authorization, which may take minutes.
+	Interactive bool
 }
 
 // SessionAddress is the address of the session bus that the environment names,
@@ -104,7 +106,7 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 			args[i] = variants(o)
 		}
 	}
-	call := c.conn.Object(BusName, path).CallWithContext(ctx, method, godbus.FlagNoAutoStart, args...)
+	call := <-c.conn.SendWithContext(ctx, c.message(path, method, args), make(chan *godbus.Call, 1)).Done
 	if call.Err != nil {
 		return asError(ctx, call.Err)
 	}
@@ -112,6 +114,24 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 		return fmt.Errorf("understand the answer of %s: %w", method, err)
 	}
 	return nil
+}
+
+// message is a call that starts nobody. The library's own calls lose the flag that allows to ask a person.
+func (c *Client) message(path godbus.ObjectPath, method string, args []any) *godbus.Message {
+	dot := strings.LastIndexByte(method, '.')
+	msg := &godbus.Message{Type: godbus.TypeMethodCall, Flags: godbus.FlagNoAutoStart, Body: args, Headers: map[godbus.HeaderField]godbus.Variant{
+		godbus.FieldDestination: godbus.MakeVariant(BusName),
+		godbus.FieldPath:        godbus.MakeVariant(path),
+		godbus.FieldInterface:   godbus.MakeVariant(method[:dot]),
+		godbus.FieldMember:      godbus.MakeVariant(method[dot+1:]),
+	}}
+	if len(args) > 0 {
+		msg.Headers[godbus.FieldSignature] = godbus.MakeVariant(godbus.SignatureOf(args...))
+	}
+	if c.Interactive {
+		msg.Flags |= godbus.FlagAllowInteractiveAuthorization
+	}
+	return msg
 }
 
 func variants(o Options) map[string]godbus.Variant {
@@ -160,7 +180,7 @@ func asError(ctx context.Context, err error) error {
 // Owner is the process that owns the service's name.
 func (c *Client) Owner(ctx context.Context) (pid uint32, err error) {
 	bus := c.conn.BusObject()
-	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", 0, BusName).Store(&pid); err != nil {
+	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", godbus.FlagNoAutoStart, BusName).Store(&pid); err != nil {
 		return 0, asError(ctx, err)
 	}
 	return pid, nil

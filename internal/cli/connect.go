@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/privatebus"
@@ -45,6 +47,7 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 		c, err := client.Dial(ctx, address)
 		if err == nil {
 			if _, err = c.Owner(ctx); err == nil {
+				c.Interactive = a.attended()
 				return c, nil
 			}
 			c.Close() //nolint:errcheck // it was only asked
@@ -54,6 +57,12 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 		}
 	}
 	return nil, first
+}
+
+// attended says that a person is there who could be asked.
+func (a *app) attended() bool {
+	f, ok := a.env.Stdin.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // buses are where the service may be, the likeliest first.
