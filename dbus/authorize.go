@@ -95,7 +95,7 @@ func askPolkit(ctx context.Context, conn *godbus.Conn, sender string, interactiv
 	case answer.Challenge && !interactive:
 		return status.Errorf(status.AccessDenied, "%s needs the word of an administrator, and the call did not allow to ask for it; call as root, or allow interactive authorization", action)
 	case answer.Challenge:
-		return status.Errorf(status.AccessDenied, "%s needs the word of an administrator, and there is nobody to ask: your session has no polkit agent; call as root, or start one (pkttyagent)", action)
+		return status.Errorf(status.AccessDenied, "%s needs the word of an administrator, and there is nobody to ask: your session has no polkit agent; call as root", action)
 	case answer.Details["polkit.dismissed"] != "":
 		return status.Errorf(status.AccessDenied, "%s was not allowed: the question was dismissed", action)
 	}

@@ -138,6 +138,28 @@ func TestInterruptedInstallLeavesNoHalfFile(t *testing.T) {
 	}
 }
 
+// Root installs, and both units can be started and activated at once, also by users who are logged in.
+func TestInstallIsTakenUpAtOnce(t *testing.T) {
+	inBox(t, "", systemHelpers+`
+loginctl enable-linger tester; uid=$(id -u tester)
+for i in $(seq 300); do [ -S /run/user/$uid/bus ] && break; sleep 0.1; done
+user() { setpriv --reuid=tester --regid=tester --clear-groups env HOME=/home/tester XDG_RUNTIME_DIR=/run/user/$uid DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$uid/bus "$@"; }
+user systemctl --user list-units >/dev/null
+[ ! -e /usr/local/lib/systemd ] || fail "it is there already"
+install PREFIX=/usr/local
+ask="call org.ipfskit.Intelligent1 /org/ipfskit/Intelligent1 org.ipfskit.Intelligent1.Manager GetStatus a{sv} 0"
+user busctl --user $ask >/dev/null || fail "no activation for users"
+busctl $ask >/dev/null || fail "no activation for the system"
+user systemctl --user start $U
+systemctl start $U
+user ipfs-kit-intelligent status || fail "the user's service"
+ipfs-kit-intelligent --system status || fail "the system's service"
+[ "$(pgrep -xc ipfs-kit-intell)" = 2 ] || fail "not two services"
+for p in ipfs-kit ipfs-kit-intelligent; do bash -n /usr/local/share/bash-completion/completions/$p; done
+install PREFIX=/usr/local || fail "over an older one that runs"
+`)
+}
+
 // Without root, below the own home; the unit is found, and only systemd starts it.
 func TestInstallWithoutRoot(t *testing.T) {
 	testenv.Root(t)

@@ -111,6 +111,40 @@ pgrep -x ipfs-kit-intell && fail "it still runs" || true
 `, "--timeout", "180")
 }
 
+// At a terminal a person is asked, by polkit's own agent, as systemctl does.
+func TestChangingAsksThePersonAtTheTerminal(t *testing.T) {
+	if _, err := exec.LookPath("pkttyagent"); err != nil {
+		testenv.Skip(t, "polkitd is not installed")
+	}
+	inBox(t, "", systemHelpers+`
+cat >terminal.py <<'E'
+"""terminal.py PASSWORD COMMAND...: runs it at a terminal and types the password when it is asked for."""
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0: os.execvp(sys.argv[2], sys.argv[2:])
+seen, typed = b"", False
+while True:
+    try: data = os.read(fd, 4096)
+    except OSError: break
+    if not data: break
+    seen += data
+    if not typed and b"assword:" in seen: os.write(fd, sys.argv[1].encode() + b"\n"); typed = True
+sys.stdout.write(seen.decode()); sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+E
+echo root:sesame | chpasswd
+printf 'polkit.addAdminRule(function(action, subject) { return ["unix-user:root"]; });\n' >/etc/polkit-1/rules.d/10-test.rules
+install PREFIX=/usr/local
+systemctl start $U
+person() { systemd-run -q --wait --pipe -p PAMName=login -p User=tester python3 $PWD/terminal.py "$@" >/tmp/out 2>&1; }
+person sesame ipfs-kit-intelligent --system sync || fail "the right password: $(cat /tmp/out)"
+grep -q 'Authentication is required to copy what backends lack' /tmp/out || fail "it does not say what for: $(cat /tmp/out)"
+person wrong ipfs-kit-intelligent --system check && fail "a wrong password is enough" || [ $? = 1 ]
+grep -q 'AUTHENTICATION FAILED' /tmp/out || fail "$(cat /tmp/out)"
+person wrong ipfs-kit-intelligent --system status || fail "reading asks: $(cat /tmp/out)"
+pgrep pkttyagent && fail "an agent is left" || true
+`)
+}
+
 func TestSystemServiceReachesARemoteBackend(t *testing.T) {
 	kubo := os.Getenv("IPFSKIT_KUBO")
 	if kubo == "" {

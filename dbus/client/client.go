@@ -39,8 +39,9 @@ type Client struct {
 	conn *godbus.Conn
 	// Address is the bus that it speaks to.
 	Address string
-	// Interactive allows that a person is asked for authorization, which may take minutes.
-	Interactive bool
+	// Ask, if set, is called when something is not allowed without the word of a person: it has
+	// somebody ready to ask the person, and gives what ends that. The call is then made again, and may take minutes.
+	Ask func(ctx context.Context) (end func())
 }
 
 // SessionAddress is the address of the session bus that the environment names,
@@ -106,7 +107,13 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 			args[i] = variants(o)
 		}
 	}
-	call := <-c.conn.SendWithContext(ctx, c.message(path, method, args), make(chan *godbus.Call, 1)).Done
+	call := c.send(ctx, 0, path, method, args)
+	var denied godbus.Error
+	if c.Ask != nil && errors.As(call.Err, &denied) && denied.Name == errName+string(status.AccessDenied) {
+		end := c.Ask(ctx)
+		defer end()
+		call = c.send(ctx, godbus.FlagAllowInteractiveAuthorization, path, method, args)
+	}
 	if call.Err != nil {
 		return asError(ctx, call.Err)
 	}
@@ -116,10 +123,10 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 	return nil
 }
 
-// message is a call that starts nobody. The library's own calls lose the flag that allows to ask a person.
-func (c *Client) message(path godbus.ObjectPath, method string, args []any) *godbus.Message {
+// send makes a call that starts nobody. The library's own calls lose the flag that allows to ask a person.
+func (c *Client) send(ctx context.Context, flags godbus.Flags, path godbus.ObjectPath, method string, args []any) *godbus.Call {
 	dot := strings.LastIndexByte(method, '.')
-	msg := &godbus.Message{Type: godbus.TypeMethodCall, Flags: godbus.FlagNoAutoStart, Body: args, Headers: map[godbus.HeaderField]godbus.Variant{
+	msg := &godbus.Message{Type: godbus.TypeMethodCall, Flags: godbus.FlagNoAutoStart | flags, Body: args, Headers: map[godbus.HeaderField]godbus.Variant{
 		godbus.FieldDestination: godbus.MakeVariant(BusName),
 		godbus.FieldPath:        godbus.MakeVariant(path),
 		godbus.FieldInterface:   godbus.MakeVariant(method[:dot]),
@@ -128,10 +135,7 @@ func (c *Client) message(path godbus.ObjectPath, method string, args []any) *god
 	if len(args) > 0 {
 		msg.Headers[godbus.FieldSignature] = godbus.MakeVariant(godbus.SignatureOf(args...))
 	}
-	if c.Interactive {
-		msg.Flags |= godbus.FlagAllowInteractiveAuthorization
-	}
-	return msg
+	return <-c.conn.SendWithContext(ctx, msg, make(chan *godbus.Call, 1)).Done
 }
 
 func variants(o Options) map[string]godbus.Variant {

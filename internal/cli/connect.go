@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/term"
-
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/privatebus"
@@ -47,7 +45,9 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 		c, err := client.Dial(ctx, address)
 		if err == nil {
 			if _, err = c.Owner(ctx); err == nil {
-				c.Interactive = a.attended()
+				if a.onSystem() && a.attended() {
+					c.Ask = a.agent
+				}
 				return c, nil
 			}
 			c.Close() //nolint:errcheck // it was only asked
@@ -57,12 +57,6 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 		}
 	}
 	return nil, first
-}
-
-// attended says that a person is there who could be asked.
-func (a *app) attended() bool {
-	f, ok := a.env.Stdin.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // buses are where the service may be, the likeliest first.
@@ -104,7 +98,7 @@ func ownFolder(dir string) bool {
 // sameHome refuses a service of another home. The system's service has a home
 // of its own, and is only held against one that was named.
 func (a *app) sameHome(ctx context.Context, c *client.Client) error {
-	if (a.system || a.bus == "system") && a.env.Getenv("IPFS_KIT_HOME") == "" {
+	if a.onSystem() && a.env.Getenv("IPFS_KIT_HOME") == "" {
 		return nil
 	}
 	m, err := c.Properties(ctx)
