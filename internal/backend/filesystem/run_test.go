@@ -26,10 +26,10 @@ func TestAMachineIsToldFromOthersAlsoInASandbox(t *testing.T) {
 	if machineOf(hidden, here) == machineOf(hidden, there) {
 		t.Error("two machines are the same")
 	}
-	if machineOf(hidden, here) != machineOf(hidden, here) {
+	if again := machineOf(here); machineOf(hidden, here) != again {
 		t.Error("a machine is not the same as itself")
 	}
-	if machineOf(hidden, hidden) == machineOf(hidden, hidden) {
+	if again := machineOf(hidden); machineOf(hidden) == again {
 		t.Error("machines that nothing is known of are the same")
 	}
 }
