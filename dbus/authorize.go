@@ -25,6 +25,10 @@ const (
 	polkitInteract = uint32(1)
 )
 
+// maxQuestions is how many questions about one user may wait for a person. The bus
+// lets a connection wait for 128 answers: one user must not use them all.
+const maxQuestions = 8
+
 // maxCallers bounds the callers that are remembered; more of them are asked about again.
 const maxCallers = 1000
 
@@ -45,7 +49,24 @@ func (s *Server) admit(conn *godbus.Conn, sender string, flags godbus.Flags, act
 	} else if !s.o.Polkit {
 		return status.Errorf(status.AccessDenied, "this is the service of user %d, and you are user %d; call your own, or as that user", own, uid)
 	}
+	if !s.question(uid, 1) {
+		return status.Errorf(status.AccessDenied, "%d questions of yours to polkit have no answer yet; answer them first", maxQuestions)
+	}
+	defer s.question(uid, -1)
 	return askPolkit(ctx, conn, sender, flags&godbus.FlagAllowInteractiveAuthorization != 0, ActionPrefix+action)
+}
+
+// question counts the questions about a user that polkit has not answered; false: there are too many for one more.
+func (s *Server) question(uid uint32, n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.questions[uid]+n > maxQuestions {
+		return false
+	}
+	if s.questions[uid] += n; s.questions[uid] == 0 {
+		delete(s.questions, uid)
+	}
+	return true
 }
 
 // uidOf is the user of a connection. The bus never gives a unique name twice, so the answer stays true.

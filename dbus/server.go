@@ -44,12 +44,14 @@ type Server struct {
 	conn    *godbus.Conn
 	// uids are the users of callers by unique name, on this connection.
 	uids map[string]uint32
-	pub  publisher
+	// questions are how many polkit has not answered, by the user that they are about.
+	questions map[uint32]int
+	pub       publisher
 }
 
 // NewServer makes a server; Run connects it.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{o: o, callCtx: context.Background()}
+	s := &Server{o: o, callCtx: context.Background(), questions: map[uint32]int{}}
 	s.pub.init(s)
 	return s
 }

@@ -141,7 +141,7 @@ func (p *polkit) says(a polkitAnswer) (asked []string) {
 
 func startPolkit(t *testing.T, address string) *polkit {
 	t.Helper()
-	p := &polkit{waits: make(chan struct{}, 10)}
+	p := &polkit{waits: make(chan struct{}, 100)}
 	conn := dialAs(t, address, 0)
 	if err := conn.Export(p, "/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.PolicyKit1.Authority"); err != nil {
 		t.Fatal(err)
@@ -293,6 +293,39 @@ func TestAQuestionToAPersonHoldsUpNobodyElse(t *testing.T) {
 	<-asks.Done
 	if asks.Err == nil {
 		t.Error("it was done although nobody allowed it")
+	}
+}
+
+// One user's questions that nobody answers leave room for those of others.
+func TestAUserMayNotHaveTooManyOpenQuestions(t *testing.T) {
+	address := openBus(t)
+	w := newWorld(t)
+	w.serve(dbus.ServerOptions{Address: address, Polkit: true})
+	w.client(address)
+	p := startPolkit(t, address)
+	hold := make(chan struct{})
+	p.mu.Lock()
+	p.hold, p.answer = hold, polkitAnswer{Authorized: true}
+	p.mu.Unlock()
+	foreign, other := dialAs(t, address, nobody), dialAs(t, address, 1) // daemon
+	var open []*godbus.Call
+	for range 8 {
+		open = append(open, managerGo(foreign, godbus.FlagAllowInteractiveAuthorization, "Rescan"))
+		<-p.waits
+	}
+	if err := manager(foreign, godbus.FlagAllowInteractiveAuthorization, "Rescan"); nameOf(err) != denied || !strings.Contains(err.Error(), "8 questions of yours") {
+		t.Errorf("one more: %v", err)
+	}
+	open = append(open, managerGo(other, godbus.FlagAllowInteractiveAuthorization, "Rescan"))
+	<-p.waits
+	close(hold)
+	for _, c := range open {
+		if <-c.Done; c.Err != nil {
+			t.Error(c.Err)
+		}
+	}
+	if err := manager(foreign, 0, "Rescan"); err != nil {
+		t.Errorf("after the answers: %v", err)
 	}
 }
 
