@@ -125,6 +125,7 @@ func (s *Service) state() (state, why string) {
 
 // BusState is told by the bus: connected, or lost and why.
 func (s *Service) BusState(connected bool, err error) {
+	s.busKnownOnce.Do(func() { close(s.busKnown) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lost := ""

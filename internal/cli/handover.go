@@ -26,6 +26,9 @@ func Main(args []string, env Env) int {
 	if len(args) >= 3 && strings.HasPrefix(args[0], "__complete") && args[1] == "daemon" && args[2] == "intelligent" {
 		return run(append([]string{args[0]}, args[3:]...), "ipfs-kit daemon intelligent", env)
 	}
+	if len(args) > 0 && strings.HasPrefix(args[0], "__complete") {
+		return completeWay(args[1:], env.Stdout)
+	}
 	path, err := legacy(env)
 	if err == nil {
 		argv := append([]string{path}, args...)
@@ -38,6 +41,17 @@ func Main(args []string, env Env) int {
 		return 127
 	}
 	return withoutLegacy(args, env)
+}
+
+// completeWay answers a shell that completes the words before ours: a key pressed
+// must not start the Python program, which knows nothing of it. Elsewhere the shell offers files.
+func completeWay(words []string, out io.Writer) int {
+	way := []string{"daemon", "intelligent"}
+	if at := len(words) - 1; at >= 0 && at < len(way) && slices.Equal(words[:at], way[:at]) && strings.HasPrefix(way[at], words[at]) {
+		fmt.Fprintln(out, way[at])
+	}
+	fmt.Fprintln(out, ":0")
+	return ExitDone
 }
 
 // oldVerbs are the commands of the old daemon that act on this service where the old program is not installed.
