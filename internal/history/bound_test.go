@@ -1,0 +1,105 @@
+package history
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// months records what backends do for days: a check each four hours, a mark and
+// its sync a day, and now and then an outage.
+func (p *past) months(backends, days int) {
+	began := p.clk.Now()
+	id := uint64(0)
+	names := make([]string, backends)
+	for i := range names {
+		names[i] = fmt.Sprintf("backend-%05d", i)
+	}
+	for hour := range 24 * days {
+		for i, name := range names {
+			if (i+hour)%4 != 0 {
+				continue
+			}
+			at := began.Add(time.Duration(hour)*time.Hour + time.Duration(i)*time.Hour/time.Duration(backends))
+			p.h.Check(at, name, status.KindHealthCheck, true, time.Duration(i%50+1)*time.Millisecond, "")
+			if (i+hour)%24 == 0 {
+				id++
+				p.h.Cleared(at, name, time.Duration(i%300)*time.Second, "")
+				p.h.Sync(at, true)
+				p.db.SaveTask(status.Task{ID: id, Kind: status.KindPinSync, Backend: name, State: status.TaskDone, Reason: "a mark stands",
+					Started: at.Add(-time.Second), Finished: at, Log: []string{at.Format(time.RFC3339) + " 12 stored, 3 already there"}})
+			}
+			if (i*7+hour)%600 == 0 {
+				p.h.Health(at, name, status.HealthHealthy, status.HealthUnhealthy, "dial tcp: connection refused")
+			}
+		}
+		p.set(began.Add(time.Duration(hour+1) * time.Hour))
+		p.h.Level(p.clk.Now(), Level{Up: uint64(backends), Backends: uint64(backends), Copies: 10})
+		p.db.Flush()
+	}
+}
+
+// bytes is the size of the database with all that belongs to it.
+func (p *past) bytes() (n int64) {
+	p.t.Helper()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if fi, err := os.Stat(p.path + suffix); err == nil {
+			n += fi.Size()
+		}
+	}
+	return n
+}
+
+// Months of many backends fit into the bound of docs/decisions/0006: the limits
+// are a hundredth of the real ones, and so is the bound.
+func TestMonthsOfManyBackendsFitIntoTheBound(t *testing.T) {
+	const part = 100
+	l := DefaultLimits()
+	l.Samples, l.Tasks, l.Hours, l.Days, l.Events = l.Samples/part, l.Tasks/part, l.Hours/part, l.Days/part, l.Events/part
+	p := newPast(t, l)
+	p.months(100, 50)
+	half := p.bytes()
+	p.months(100, 50)
+	const fixed = 4 << 20 // the journal of the database, which does not shrink with the limits
+	n := p.bytes()
+	t.Logf("%d bytes after 50 days, %d after 100", half, n)
+	if n > maxBytes/part+fixed || n > half+half/5 {
+		t.Errorf("%d bytes after 50 days, %d after 100; %d are allowed", half, n, maxBytes/part+fixed)
+	}
+	for table, most := range map[string]int{"history_samples": l.Samples + l.Samples/10 + 500, "tasks": l.Tasks + 500, "history_sums WHERE unit = 0": l.Hours,
+		"history_sums WHERE unit = 1": l.Days, "history_events": l.Events + 500} {
+		if n := p.number("SELECT count(*) FROM " + table); n > int64(most) {
+			t.Errorf("%s has %d rows, more than %d", table, n, most)
+		}
+	}
+	days := map[any]bool{}
+	for _, line := range p.read(status.HistoryQuery{What: status.HistoryChecks, Backend: "backend-00007"}) {
+		days[line["time"].(string)[:10]] = true
+	}
+	if len(days) < 33 {
+		t.Errorf("only %d days of a backend are left", len(days))
+	}
+	if len(p.errs) > 0 {
+		t.Error(p.errs[0])
+	}
+}
+
+// HISTORY_BACKENDS=10000 HISTORY_DAYS=45 go test -run - -bench Months ./internal/history measures the real limits.
+func BenchmarkMonths(b *testing.B) {
+	backends, days := 500, 40
+	fmt.Sscan(os.Getenv("HISTORY_BACKENDS"), &backends)
+	fmt.Sscan(os.Getenv("HISTORY_DAYS"), &days)
+	p := newPast(b, DefaultLimits())
+	p.months(backends, days)
+	b.ReportMetric(float64(p.bytes())/(1<<20), "MiB")
+	b.ReportMetric(float64(p.number("SELECT count(*) FROM history_sums WHERE unit = 1")), "day-rows")
+	b.ReportMetric(float64(p.number("SELECT count(*) FROM history_sums WHERE unit = 0")), "hour-rows")
+	for b.Loop() {
+		if _, err := p.h.Sum(b.Context(), p.clk.Now().Add(-30*24*time.Hour)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
