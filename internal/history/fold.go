@@ -149,13 +149,23 @@ func (h *History) foldSamples(ctx context.Context, tx *sql.Tx, now time.Time) (b
 	return n == h.limits.Step, err
 }
 
-// foldTasks makes sums of hours of finished tasks. Health checks are recorded as checks, and not summed twice.
+// foldTasks makes sums of hours of finished tasks. Health checks are recorded as
+// checks: they are not summed twice, and don't crowd out what people look for.
 func (h *History) foldTasks(ctx context.Context, tx *sql.Tx, now time.Time) (bool, error) {
-	cut, err := cutOf(ctx, tx, "finished", "tasks", h.limits.Tasks, now.Add(-h.limits.Raw).UnixMicro())
+	checks, err := h.foldTasksOf(ctx, tx, "kind = 'health_check'", h.limits.Tasks/5, now)
 	if err != nil {
 		return false, err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT id, kind, backend, state, finished, body FROM tasks WHERE finished < ? ORDER BY finished, id LIMIT ?", cut, h.limits.Step)
+	others, err := h.foldTasksOf(ctx, tx, "kind <> 'health_check'", h.limits.Tasks, now)
+	return checks || others, err
+}
+
+func (h *History) foldTasksOf(ctx context.Context, tx *sql.Tx, kinds string, most int, now time.Time) (bool, error) {
+	cut, err := cutOf(ctx, tx, "finished", "tasks WHERE "+kinds, most, now.Add(-h.limits.Raw).UnixMicro())
+	if err != nil {
+		return false, err
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT id, kind, backend, state, finished, body FROM tasks WHERE finished < ? AND "+kinds+" ORDER BY finished, id LIMIT ?", cut, h.limits.Step)
 	if err != nil {
 		return false, err
 	}

@@ -78,6 +78,15 @@ func (p *past) number(query string) (n int64) {
 	return n
 }
 
+// sum is that of all hours since one; what waits is in it.
+func (p *past) sum(since time.Time) (Totals, error) {
+	all, err := p.h.Sums(p.t.Context(), since)
+	if err != nil {
+		return Totals{}, err
+	}
+	return all[0], nil
+}
+
 func TestLinesComeInTheOrderOfTimeAndOnlyWhatIsAskedFor(t *testing.T) {
 	p := newPast(t, DefaultLimits())
 	began := p.clk.Now()
@@ -283,7 +292,7 @@ func TestWhatCouldNotBeWrittenIsWrittenLaterAndTakesNothingElseWithIt(t *testing
 	if lines := p.read(status.HistoryQuery{}); len(lines) != 2 {
 		t.Errorf("%v", lines)
 	}
-	if sum, err := p.h.Sum(t.Context(), p.clk.Now().Add(-time.Hour)); err != nil || sum.Checks != 2 {
+	if sum, err := p.sum(p.clk.Now().Add(-time.Hour)); err != nil || sum.Checks != 2 {
 		t.Errorf("%+v %v", sum, err)
 	}
 }
@@ -308,3 +317,28 @@ func TestReaderThatIsGoneEndsTheReading(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+func TestHealthChecksDoNotCrowdOutOtherTasks(t *testing.T) {
+	l := DefaultLimits()
+	l.Tasks, l.Samples = 50, 100
+	p := newPast(t, l)
+	for i := range 1000 {
+		kind := status.KindHealthCheck
+		if i < 20 {
+			kind = status.KindPinSync
+		}
+		p.clk.Shift(time.Minute)
+		p.db.SaveTask(status.Task{ID: uint64(i + 1), Kind: kind, Backend: "nas", State: status.TaskDone, Finished: p.clk.Now()})
+		p.h.Sync(p.clk.Now(), true)
+		if i%100 == 99 {
+			p.db.Flush()
+		}
+	}
+	count := map[any]int{}
+	for _, line := range p.read(status.HistoryQuery{What: status.HistoryTasks}) {
+		count[line["kind"]]++
+	}
+	if count[status.KindPinSync] != 20 || count[status.KindHealthCheck] > 150 {
+		t.Errorf("%v", count)
+	}
+}

@@ -134,35 +134,51 @@ func (h *History) passed(now time.Time) {
 	}
 }
 
-// Sum adds up all hours since the one of a time. It reads one small row an hour.
-func (h *History) Sum(ctx context.Context, since time.Time) (sum Totals, err error) {
-	from := hourOf(since.UnixMicro())
-	rows, err := h.db.Query(ctx, "SELECT body FROM history_totals WHERE start >= ?", from)
-	if err != nil {
-		return sum, fmt.Errorf("read the history: %w", err)
+// Sums adds up all hours since the hour of each of the times. It reads one small
+// row for each hour since the first of them.
+func (h *History) Sums(ctx context.Context, since ...time.Time) ([]Totals, error) {
+	out := make([]Totals, len(since))
+	first := int64(math.MaxInt64)
+	for _, s := range since {
+		first = min(first, hourOf(s.UnixMicro()))
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var body []byte
-		var t Totals
-		if err := rows.Scan(&body); err != nil {
-			return sum, fmt.Errorf("read the history: %w", err)
+	add := func(at int64, t *Totals) {
+		for i, s := range since {
+			if at >= hourOf(s.UnixMicro()) {
+				out[i].add(t)
+			}
 		}
-		if err := json.Unmarshal(body, &t); err != nil {
-			return sum, fmt.Errorf("read the history: %w", err)
-		}
-		sum.add(&t)
 	}
-	if err := rows.Err(); err != nil {
-		return sum, fmt.Errorf("read the history: %w", err)
+	if err := h.eachHour(ctx, first, add); err != nil {
+		return nil, fmt.Errorf("read the sums of the history: %w", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.passed(h.clk.Now())
 	for at, t := range h.totals {
-		if at >= from {
-			sum.add(t)
-		}
+		add(at, t)
 	}
-	return sum, nil
+	return out, nil
+}
+
+// eachHour reads what is written of the hours from one on.
+func (h *History) eachHour(ctx context.Context, first int64, add func(int64, *Totals)) (err error) {
+	rows, err := h.db.Query(ctx, "SELECT start, body FROM history_totals WHERE start >= ?", first)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var at int64
+		var body []byte
+		var t Totals
+		if err := rows.Scan(&at, &body); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(body, &t); err != nil {
+			return err
+		}
+		add(at, &t)
+	}
+	return rows.Err()
 }

@@ -20,12 +20,12 @@ func TestTimeIsSummedByHourAtTheLevelThatItHad(t *testing.T) {
 	if n := p.number("SELECT count(*) FROM history_totals"); n < 2 || n > 3 {
 		t.Errorf("%d hours", n)
 	}
-	sum, err := p.h.Sum(t.Context(), began)
+	sum, err := p.sum(began)
 	want := Spent{Up: 9*2700 + 10*2700, Down: 2700, Backends: 10 * 5400, Copies: 4 * 5400}
 	if err != nil || math.Abs(sum.Spent.Up-want.Up) > 20 || math.Abs(sum.Spent.Down-want.Down) > 1 || math.Abs(sum.Spent.Backends-want.Backends) > 20 || math.Abs(sum.Spent.Copies-want.Copies) > 10 {
 		t.Errorf("%+v %v, want %+v", sum.Spent, err, want)
 	}
-	first, err := p.h.Sum(t.Context(), began.Add(time.Hour)) // from 11:00 on
+	first, err := p.sum(began.Add(time.Hour)) // from 11:00 on
 	if err != nil || math.Abs(first.Spent.Backends-10*3600) > 20 {
 		t.Errorf("%+v %v", first.Spent, err)
 	}
@@ -37,7 +37,7 @@ func TestAClockThatIsSetBackTakesNoTimeAway(t *testing.T) {
 	p.h.Level(now, Level{Up: 1, Backends: 1})
 	p.h.Level(now.Add(time.Minute), Level{Up: 1, Backends: 1})
 	p.set(now.Add(-48 * time.Hour))
-	sum, err := p.h.Sum(t.Context(), time.Unix(0, 0))
+	sum, err := p.sum(time.Unix(0, 0))
 	if err != nil || math.Abs(sum.Spent.Up-60) > 1 {
 		t.Errorf("%+v %v", sum.Spent, err)
 	}
@@ -80,7 +80,7 @@ func TestTimeAloneIsNotWritten(t *testing.T) {
 	}
 	p.h.Check(p.clk.Now(), "nas", status.KindHealthCheck, true, 0, "")
 	p.db.Flush()
-	if sum, err := p.h.Sum(t.Context(), time.Unix(0, 0)); err != nil || math.Abs(sum.Spent.Up-1500) > 15 {
+	if sum, err := p.sum(time.Unix(0, 0)); err != nil || math.Abs(sum.Spent.Up-1500) > 15 {
 		t.Errorf("%+v %v", sum.Spent, err)
 	}
 }

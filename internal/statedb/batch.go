@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -124,13 +125,19 @@ func (db *DB) write() bool {
 		return true
 	}
 	ctx := context.Background()
-	err := db.tx(ctx, func(tx *sql.Tx) error {
+	var lost []error
+	err := db.tx(ctx, func(tx *sql.Tx) (err error) {
 		if err := writeBatch(ctx, tx, backends, tasks, errs, counters); err != nil {
 			return err
 		}
-		return db.writeParts(ctx, tx, parts)
+		lost, err = writeParts(ctx, tx, parts)
+		return err
 	})
 	if err == nil {
+		// Only now: who is told may wait for one that waits for the database.
+		if len(lost) > 0 && db.onError != nil {
+			db.onError(errors.Join(lost...))
+		}
 		return true
 	}
 	for _, p := range parts {

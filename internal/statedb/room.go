@@ -37,26 +37,25 @@ func takeParts(rooms []Room) (parts []*Part) {
 	return parts
 }
 
-// writeParts writes each room's part, and what can't be written of one takes nothing else with it.
-func (db *DB) writeParts(ctx context.Context, tx *sql.Tx, parts []*Part) error {
+// writeParts writes each room's part, and what can't be written of one (lost says
+// why) takes nothing else with it.
+func writeParts(ctx context.Context, tx *sql.Tx, parts []*Part) (lost []error, err error) {
 	for _, p := range parts {
 		if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
-			return err
+			return nil, err
 		}
 		err := p.Write(ctx, tx)
 		if err == nil {
 			if _, err := tx.ExecContext(ctx, "RELEASE part"); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		if _, e := tx.ExecContext(ctx, "ROLLBACK TO part"); e != nil {
-			return errors.Join(err, e) // the whole transaction is lost, as with a full disk
+			return nil, errors.Join(err, e) // the whole transaction is lost, as with a full disk
 		}
 		p.Failed()
-		if db.onError != nil {
-			db.onError(fmt.Errorf("write a part of the state database: %w", err))
-		}
+		lost = append(lost, fmt.Errorf("write a part of the state database: %w", err))
 	}
-	return nil
+	return lost, nil
 }
