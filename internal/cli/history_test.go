@@ -93,7 +93,7 @@ func TestHistoryAsTextFitsEightyColumnsAndSumsUp(t *testing.T) {
 	}
 	for _, want := range []string{"nas: 6 checks, 5 well, 2.0 ms on average", "nas: clean 2 times, dirty for 1 s on average", "pin_sync: 2, 1 done", "node: check failed: network (pin_sync)",
 		"healthy → unhealthy: refused", "…", "clean, was dirty for 4 s (given up by a person)", "pin_sync done in 3 s: 12 stored", "pin_sync failed", "dirty_monitor: worker was replaced: panic: oh",
-		"8 checks (75% went well)", "clean 3 times after 2 s on average", "5 tasks (1 failed)", "1 changes of health", "1 workers replaced"} {
+		"8 checks (75% went well)", "clean 3 times after 2 s on average", "4 tasks (1 failed)", "1 change of health", "1 worker replaced"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

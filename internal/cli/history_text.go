@@ -10,8 +10,8 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// historyText prints history for people. Checks that went well, and the tasks that
-// made them, are only counted unless they were asked for.
+// historyText prints history for people. Checks that went well are only counted
+// unless they were asked for, and the tasks that made them are not told twice.
 type historyText struct {
 	a   *app
 	all bool
@@ -19,7 +19,7 @@ type historyText struct {
 	checks, checksOK, tasks, failed int64
 	cleared                         int64
 	dirty                           float64
-	changes, workers                int
+	changes, workers                int64
 	lines                           int
 }
 
@@ -47,15 +47,18 @@ func (h *historyText) show(l *historyLine) error {
 			text = h.a.style.warn("check failed") + failure(l.Class) + by(l.By)
 		}
 	case status.HistoryTasks:
+		if l.Kind == status.KindHealthCheck && !h.all {
+			return nil // it is told as a check
+		}
 		h.tasks++
 		if l.State == status.TaskFailed {
 			h.failed++
 		}
-		if l.Kind == status.KindHealthCheck && !h.all {
-			return nil
-		}
 		text = h.taskText(l)
 	case status.HistoryTransitions:
+		if l.Old == status.HealthUnknown && l.New == status.HealthHealthy && !h.all {
+			return nil // its first check, which went well
+		}
 		text = h.changeText(l)
 	case status.HistoryWorkers:
 		h.workers++
@@ -244,11 +247,12 @@ func (h *historyText) sumUp(q status.HistoryQuery) {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
-	add(h.checks > 0, "%d checks (%.4g%% went well)", h.checks, 100*float64(h.checksOK)/max(float64(h.checks), 1))
+	many := func(n int64, one, many string) string { return plural(uint64(max(n, 0)), one, many) } //nolint:gosec // not negative
+	add(h.checks > 0, "%s (%.4g%% went well)", many(h.checks, "check", "checks"), 100*float64(h.checksOK)/max(float64(h.checks), 1))
 	add(h.cleared > 0, "clean %s after %s on average", times(h.cleared), short(time.Duration(h.dirty/max(float64(h.cleared), 1)*float64(time.Second))))
-	add(h.tasks > 0, "%d tasks (%d failed)", h.tasks, h.failed)
-	add(h.changes > 0, "%d changes of health", h.changes)
-	add(h.workers > 0, "%d workers replaced", h.workers)
+	add(h.tasks > 0, "%s (%d failed)", many(h.tasks, "task", "tasks"), h.failed)
+	add(h.changes > 0, "%s of health", many(h.changes, "change", "changes"))
+	add(h.workers > 0, "%s replaced", many(h.workers, "worker", "workers"))
 	if len(parts) == 0 {
 		return
 	}

@@ -42,7 +42,7 @@ const (
 // folding is how far the folding is.
 type folding struct {
 	last time.Time
-	// day is the last one on which names were tidied.
+	// day is the last one on which it was tidied.
 	day int64
 	// rows came since the last pass.
 	rows int
@@ -59,7 +59,7 @@ func (h *History) foldSome(ctx context.Context, tx *sql.Tx, now time.Time, rows 
 		return nil
 	}
 	next := folding{last: now, day: f.day}
-	for _, step := range []func(context.Context, *sql.Tx, time.Time) (more bool, err error){h.forget, h.foldSamples, h.foldTasks, h.foldHours, h.bound} {
+	for _, step := range []func(context.Context, *sql.Tx, time.Time) (more bool, err error){h.forget, h.foldSamples, h.foldTasks, h.foldHours} {
 		more, err := step(ctx, tx, now)
 		if err != nil {
 			return fmt.Errorf("fold old history: %w", err)
@@ -68,8 +68,8 @@ func (h *History) foldSome(ctx context.Context, tx *sql.Tx, now time.Time, rows 
 	}
 	if day := hourOf(now.UnixMicro()) / 24; day != f.day {
 		next.day = day
-		if _, err := tx.ExecContext(ctx, `DELETE FROM history_names WHERE id NOT IN (SELECT name FROM history_samples UNION SELECT name FROM history_sums)`); err != nil {
-			return fmt.Errorf("forget names that history has no more: %w", err)
+		if err := h.tidy(ctx, tx, day); err != nil {
+			return fmt.Errorf("forget what is too much of old history: %w", err)
 		}
 	}
 	*f = next
@@ -243,8 +243,9 @@ func (h *History) foldHours(ctx context.Context, tx *sql.Tx, now time.Time) (boo
 	return n == h.limits.Step, err
 }
 
-// bound removes the oldest sums of days and events beyond their counts.
-func (h *History) bound(ctx context.Context, tx *sql.Tx, _ time.Time) (bool, error) {
+// tidy removes, once a day, the oldest sums of days and events beyond their counts
+// and, once a week, names that nothing has any more: both look at every row.
+func (h *History) tidy(ctx context.Context, tx *sql.Tx, day int64) error {
 	for _, b := range []struct {
 		column, table, remove string
 		count                 int
@@ -254,14 +255,18 @@ func (h *History) bound(ctx context.Context, tx *sql.Tx, _ time.Time) (bool, err
 	} {
 		cut, err := cutOf(ctx, tx, b.column, b.table, b.count, 0)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if cut == 0 {
 			continue
 		}
 		if _, err := tx.ExecContext(ctx, b.remove, cut); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return false, nil
+	if day%7 != 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM history_names WHERE id NOT IN (SELECT name FROM history_samples UNION SELECT name FROM history_sums)")
+	return err
 }

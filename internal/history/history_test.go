@@ -174,14 +174,14 @@ func TestPagesHoldEveryRowOnceAlsoThoseOfOneMoment(t *testing.T) {
 func TestOldRowsBecomeSumsOfHoursThenOfDaysAndNothingIsLost(t *testing.T) {
 	p := newPast(t, DefaultLimits())
 	began := p.clk.Now()
-	const every = 10 * time.Minute
+	const every = 20 * time.Minute
 	n := 0
 	for at := began; at.Before(began.Add(40 * 24 * time.Hour)); at = at.Add(every) {
 		p.set(at)
 		p.h.Check(at, "nas", status.KindHealthCheck, n%10 != 0, time.Duration(n%7+1)*time.Millisecond, "")
 		p.h.Cleared(at, "nas", time.Duration(n%5)*time.Second, "")
 		p.db.SaveTask(status.Task{ID: uint64(n + 1), Kind: status.KindPinSync, Backend: "nas", State: status.TaskDone, Started: at.Add(-2 * time.Second), Finished: at})
-		if n++; n%3 == 0 {
+		if n++; n%24 == 0 {
 			p.db.Flush()
 		}
 	}
@@ -208,7 +208,7 @@ func TestOldRowsBecomeSumsOfHoursThenOfDaysAndNothingIsLost(t *testing.T) {
 	}
 	for _, what := range []string{status.HistoryChecks, status.HistoryTransitions, status.HistoryTasks} {
 		day, hour, raw := count[what+status.ResolutionDay], count[what+status.ResolutionHour], count[what]
-		if day+hour+raw != float64(n) || day < 9*144 || hour < 20*144 || raw < 7*144 {
+		if day+hour+raw != float64(n) || day < 9*72 || hour < 20*72 || raw < 7*72 {
 			t.Errorf("%s: %v of days, %v of hours, %v single ones; %d were recorded", what, day, hour, raw, n)
 		}
 	}
@@ -264,7 +264,7 @@ func TestRetentionIsByDaysWithRecords(t *testing.T) {
 	if lines := p.read(status.HistoryQuery{}); len(lines) != 9 {
 		t.Errorf("%d lines are left of three days: %v", len(lines), lines)
 	}
-	if n := p.number("SELECT count(*) FROM history_names"); n > 4 {
+	if n := p.number("SELECT count(*) FROM history_names"); n > 5 {
 		t.Errorf("%d names are kept", n)
 	}
 }
