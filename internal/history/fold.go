@@ -19,7 +19,8 @@ type Limits struct {
 	// Samples, Tasks, Hours and Days are the rows that are kept at most before
 	// they are folded, or (Days, Events) gone.
 	Samples, Tasks, Hours, Days, Events int
-	// Step is how many rows one batch folds at most.
+	// Step is how many single rows one batch folds at most; of sums of hours it is
+	// three times that, as many as samples and tasks can bring.
 	Step int
 }
 
@@ -219,7 +220,7 @@ func (h *History) foldHours(ctx context.Context, tx *sql.Tx, now time.Time) (boo
 	if err != nil {
 		return false, err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT start, kind, name, n, ok, timed, least, most, total FROM history_sums WHERE unit = 0 AND start < ? ORDER BY start, kind, name LIMIT ?", cut, h.limits.Step)
+	rows, err := tx.QueryContext(ctx, "SELECT start, kind, name, n, ok, timed, least, most, total FROM history_sums WHERE unit = 0 AND start < ? ORDER BY start, kind, name LIMIT ?", cut, 3*h.limits.Step)
 	if err != nil {
 		return false, err
 	}
@@ -240,7 +241,7 @@ func (h *History) foldHours(ctx context.Context, tx *sql.Tx, now time.Time) (boo
 		return false, err
 	}
 	_, err = tx.ExecContext(ctx, "DELETE FROM history_sums WHERE unit = 0 AND (start, kind, name) <= (?, ?, ?)", last.start, last.kind, last.name)
-	return n == h.limits.Step, err
+	return n == 3*h.limits.Step, err
 }
 
 // tidy removes, once a day, the oldest sums of days and events beyond their counts
