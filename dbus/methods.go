@@ -307,6 +307,10 @@ func history(c *call) ([]any, error) {
 		return nil, err
 	}
 	q.Since, q.Until = fromUSec(since), fromUSec(until)
+	lines, err := c.s.o.Engine.History(c.ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for the history: %w", err)
@@ -321,8 +325,8 @@ func history(c *call) ([]any, error) {
 			case <-stop:
 			}
 		}()
-		if err := c.s.o.Engine.History(ctx, q, w); err != nil && ctx.Err() == nil {
-			fmt.Fprintf(w, "{\"error\":%q}\n", err.Error()) //nolint:errcheck // the reader may be gone
+		if err := lines(ctx, w); err != nil && ctx.Err() == nil {
+			w.Write(status.HistoryError(err)) //nolint:errcheck // the reader may be gone
 		}
 		close(stop)
 		w.Close() //nolint:errcheck // the reader may be gone

@@ -17,6 +17,7 @@ import (
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/health"
+	"ipfskit.org/intelligent/internal/history"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/pinindex"
 	"ipfskit.org/intelligent/internal/plan"
@@ -51,6 +52,7 @@ type Service struct {
 	queue *queue.Queue
 	db    *statedb.DB
 	index *pinindex.Index
+	hist  *history.History
 	sup   *supervisor
 	not   *notifier
 	reg   *registryWriter
@@ -111,6 +113,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), indexed: make(chan struct{}), busKnown: make(chan struct{}),
 		entries: map[string]*entry{}, tasks: newTaskTable(),
 		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1)}
+	s.arrived.began, s.mended.began = s.started, s.started
 	s.cfg.Store(cfg)
 	for _, w := range warnings {
 		s.log.Warn(w.String())
@@ -145,6 +148,7 @@ func (s *Service) openState(ctx context.Context) error {
 		return err
 	}
 	s.db, s.index = db, pinindex.New(db)
+	s.hist = history.New(db, s.clk, func() int { return s.config().HistoryDays })
 	if note != "" {
 		s.log.Warn(note)
 	}
@@ -250,6 +254,7 @@ func (s *Service) stop(side *sync.WaitGroup, endBus func()) {
 			s.log.WithError(err).Warn("the home could not be let go cleanly")
 		}
 	}
+	s.hist.Stop()
 	if err := s.db.Close(); err != nil {
 		s.log.WithError(err).Warn("the own state could not be closed cleanly")
 	}

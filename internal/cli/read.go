@@ -35,7 +35,7 @@ func (a *app) readCommands() []*cobra.Command {
 	where := simple("where CID", "Which backends hold a CID", func(ctx context.Context, c *client.Client, args []string) ([]byte, error) {
 		return c.Where(ctx, args[0])
 	}, a.showWhere, cobra.ExactArgs(1))
-	return []*cobra.Command{a.statusCommand(), insights, a.healthCommand(), a.errorsCommand(), a.backendsCommand(), a.tasksCommand(), a.taskCommand(), explain, where}
+	return []*cobra.Command{a.statusCommand(), insights, a.healthCommand(), a.errorsCommand(), a.backendsCommand(), a.tasksCommand(), a.taskCommand(), a.historyCommand(), explain, where}
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -161,6 +161,7 @@ func (a *app) showInsights(doc []byte) error {
 		fmt.Fprintf(out, "          %s\n", n)
 	}
 	fmt.Fprintf(out, "Metadata: read %s ago\n", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
+	a.showPeriods(v)
 	return nil
 }
 
