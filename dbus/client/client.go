@@ -75,7 +75,7 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		conn, err := godbus.Connect(address)
+		conn, err := godbus.Connect(address, godbus.WithSignalHandler(godbus.NewSequentialSignalHandler())) // in order, and none is lost
 		done <- result{conn, err}
 	}()
 	select {

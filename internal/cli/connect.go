@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/privatebus"
-	"ipfskit.org/intelligent/internal/status"
 )
 
 // dialLimit is how long a bus may take to answer at all.
@@ -128,62 +126,4 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 		text += "; " + why
 	}
 	return &fault{code: ExitNotRunning, err: errors.New(text), next: a.name + " start --detach"}
-}
-
-// nearestBackend is the known name most like the one in the service's message.
-func (a *app) nearestBackend(ctx context.Context, message string) string {
-	c, err := a.find(ctx)
-	if err != nil {
-		return ""
-	}
-	defer c.Close() //nolint:errcheck // it was only asked
-	page, _, err := c.ListBackends(ctx, status.BackendQuery{Limit: 1000})
-	if err != nil {
-		return ""
-	}
-	var known []string
-	for _, b := range page {
-		known = append(known, b.Name)
-	}
-	best, dist := "", 0
-	for _, word := range quoted(message) {
-		for _, name := range known {
-			if d := distance(word, name); d <= max(2, len(word)/3) && (best == "" || d < dist) {
-				best, dist = name, d
-			}
-		}
-	}
-	return best
-}
-
-// quoted are the words of a message that could be a name.
-func quoted(message string) []string {
-	var out []string
-	for _, w := range strings.Fields(message) {
-		if w = strings.Trim(w, `"'.,:;()`); w != "" {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	row := make([]int, len(y)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range x {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range y {
-			cost := 1
-			if x[i] == y[j] {
-				cost = 0
-			}
-			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
-		}
-	}
-	return row[len(y)]
 }

@@ -144,7 +144,13 @@ func Reference() []Doc {
 func (k *key) show(c *Config) string {
 	switch v := k.to(c).(type) {
 	case *time.Duration:
-		return v.String()
+		s := v.String()
+		for _, zero := range []string{"m0s", "h0m"} { // 168h0m0s is 168h
+			if strings.HasSuffix(s, zero) {
+				s = s[:len(s)-2]
+			}
+		}
+		return s
 	case *int:
 		return strconv.Itoa(*v)
 	case *bool:
@@ -157,11 +163,38 @@ func (k *key) show(c *Config) string {
 	return ""
 }
 
-// Show writes the configuration that counts, a key a line.
+// Show writes the configuration that counts, a key a line, as a file may have
+// it; what is not a default is followed by the file and line that say it.
 func (c *Config) Show() string {
 	var sb strings.Builder
 	for _, k := range keys {
-		fmt.Fprintf(&sb, "%s: %s\n", k.name, k.show(c))
+		fmt.Fprintf(&sb, "%s: %s", k.name, k.show(c))
+		if from := c.from[k.name]; from != "" {
+			sb.WriteString("  # " + from)
+		}
+		sb.WriteString("\n")
 	}
 	return sb.String()
+}
+
+// Value is the value of a key (times as texts, such as 15m) and where it stands: file and line, or "default".
+type Value struct {
+	Value any    `json:"value"`
+	From  string `json:"from"`
+}
+
+// Values are all keys with their values.
+func (c *Config) Values() map[string]Value {
+	out := make(map[string]Value, len(keys))
+	for _, k := range keys {
+		v := Value{k.to(c), "default"}
+		if _, isTime := v.Value.(*time.Duration); isTime {
+			v.Value = k.show(c)
+		}
+		if from := c.from[k.name]; from != "" {
+			v.From = from
+		}
+		out[k.name] = v
+	}
+	return out
 }
