@@ -166,7 +166,11 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 	case status.NotReady:
 		f.next = a.name + " wait --for ready"
 	case status.Paused:
-		f.next = a.name + " resume"
+		what, resume, _ := strings.Cut(e.Message, "; resume it first: ipfs-kit-intelligent ")
+		f.err = errors.New(what)
+		if resume != "" {
+			f.next = a.name + " " + resume
+		}
 	case status.AccessDenied:
 		f.next = "ask as the user whose service it is, or for the system's service as one that polkit allows"
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/status"
@@ -187,17 +187,41 @@ func (a *app) stop(ctx context.Context) (was bool, err error) {
 		return false, err
 	}
 	if u := a.unit(); u.mainPID(ctx) == fmt.Sprint(pid) {
-		if err := u.systemctl(ctx, "stop"); err != nil {
-			return true, err
-		}
-	} else if err := syscall.Kill(int(pid), syscall.SIGTERM); err != nil {
-		return true, fmt.Errorf("stop the service (process %d): %w", pid, err)
+		err = u.systemctl(ctx, "stop")
+	} else {
+		err = endProcess(ctx, int(pid))
 	}
-	if err := c.WaitGone(ctx); err != nil {
+	if err == nil {
+		err = c.WaitGone(ctx)
+	}
+	if err != nil {
 		return true, err
 	}
 	a.say("Stopped.")
 	return true, nil
+}
+
+// endProcess asks a process to end, and waits until it did: it ends its bus after it left it.
+func endProcess(ctx context.Context, pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		defer unix.Close(fd) //nolint:errcheck // only waited for
+		err = unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0)
+	}
+	if errors.Is(err, unix.ESRCH) { // it ended by itself
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop the service (process %d): %w", pid, err)
+	}
+	ended := make(chan struct{})
+	defer whenReady(fd, unix.POLLIN, func() { close(ended) })()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the end of the service (process %d): %w", pid, ctx.Err())
+	}
 }
 
 // ready says that the service is past its start.

@@ -22,13 +22,19 @@ func whenReaderGoes(out io.Writer, f func()) (stop func()) {
 	if fi, err := file.Stat(); err != nil || fi.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0 {
 		return func() {}
 	}
+	return whenReady(int(file.Fd()), 0, f)
+}
+
+// whenReady calls f once when poll(2) tells one of the events of a descriptor,
+// or that its other end is gone. Stop ends the waiting.
+func whenReady(fd int, events int16, f func()) (stop func()) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return func() {}
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		fds := []unix.PollFd{{Fd: int32(file.Fd())}, {Fd: int32(r.Fd()), Events: unix.POLLIN}} //nolint:gosec // such are descriptors
+		fds := []unix.PollFd{{Fd: int32(fd), Events: events}, {Fd: int32(r.Fd()), Events: unix.POLLIN}} //nolint:gosec // such are descriptors
 		for {
 			_, err := unix.Poll(fds, -1)
 			switch {

@@ -44,21 +44,32 @@ func (a *app) showInsights(doc []byte) error {
 		return err
 	}
 	out := a.env.Stdout
-	fmt.Fprintf(out, "Buckets:  %d, %d need a backup, %.1f pins each on average\n", v.Buckets.Total, v.Buckets.NeedBackup, v.Buckets.Average)
+	fmt.Fprintf(out, "Buckets:  %d; %d to be backed up; %.1f pins each on average\n", v.Buckets.Total, v.Buckets.NeedBackup, v.Buckets.Average)
 	fmt.Fprintf(out, "Backends: %d%s\n", v.Backends.Total, distribution(v.Backends.Types))
 	if avg, ok := v.Backends.Responses["average_ms"]; ok {
 		fmt.Fprintf(out, "Response: %.1f ms on average, %.1f ms at most\n", avg, v.Backends.Responses["max_ms"])
 	}
 	fmt.Fprintf(out, "Pins:     %d%s\n", v.Pins.Total, distribution(v.Pins.ByStatus))
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
-		fmt.Fprintf(out, "          %d CIDs are on %s backends\n", v.Pins.Redundancy[level], level)
+		fmt.Fprintf(out, "          %s on %s\n", plural(uint64(max(v.Pins.Redundancy[level], 0)), "CID", "CIDs"), backendsWord(level)) //nolint:gosec // not negative
 	}
-	fmt.Fprintf(out, "To do:    %s, %d backends need a sync\n", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), max(v.Sync.Count, len(v.Sync.Need))) //nolint:gosec // not negative
+	fmt.Fprintf(out, "To do:    %s; %s\n", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
+		plural(uint64(max(v.Sync.Count, len(v.Sync.Need))), "backend needs a sync:", "backends need a sync:"))
 	for _, n := range v.Sync.Need {
 		fmt.Fprintf(out, "          %s\n", n)
 	}
+	if more := v.Sync.Count - len(v.Sync.Need); more > 0 {
+		fmt.Fprintf(out, "          … and %d more\n", more)
+	}
 	fmt.Fprintf(out, "Metadata: read %s ago\n", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
 	return nil
+}
+
+func backendsWord(n string) string {
+	if n == "1" {
+		return "1 backend"
+	}
+	return n + " backends"
 }
 
 func distribution(m map[string]int) string {
@@ -162,7 +173,11 @@ func (a *app) backendsCommand() *cobra.Command {
 			if b.Dirty {
 				dirty = fmt.Sprintf("dirty (%d)", b.PendingActions)
 			}
-			rows = append(rows, []string{b.Name, b.Type, b.Health, dirty, fmt.Sprintf("%.1f ms", b.ResponseMS)})
+			response := "-"
+			if b.ResponseMS > 0 {
+				response = fmt.Sprintf("%.1f ms", b.ResponseMS)
+			}
+			rows = append(rows, []string{b.Name, b.Type, b.Health, dirty, response})
 		}
 		a.table([]string{"BACKEND", "TYPE", "HEALTH", "MARK", "RESPONSE"}, rows)
 		return nil

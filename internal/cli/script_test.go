@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +44,7 @@ func TestScripts(t *testing.T) {
 		"backend": makeBackend,
 		"content": makeContent,
 		"mark":    makeMark,
+		"mute":    makeMute,
 	}})
 }
 
@@ -93,17 +95,20 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// isJSON FILE says that each line of a file, "stdout" or "stderr" is a JSON object.
+// isJSON FILE says that a file, "stdout" or "stderr" holds one JSON object, or one a line.
 func isJSON(ts *testscript.TestScript, neg bool, args []string) {
 	text := strings.TrimSpace(ts.ReadFile(args[0]))
+	if neg || text == "" {
+		ts.Fatalf("%s is empty, or must not be looked for", args[0])
+	}
+	if json.Valid([]byte(text)) && text[0] == '{' {
+		return
+	}
 	for line := range strings.Lines(text) {
 		var v map[string]any
-		if err := json.Unmarshal([]byte(line), &v); err != nil || neg {
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
 			ts.Fatalf("no JSON object: %s", line)
 		}
-	}
-	if text == "" {
-		ts.Fatalf("%s is empty", args[0])
 	}
 }
 
@@ -164,4 +169,12 @@ func makeMark(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs("home/backend_index/dirty_metadata/" + args[0] + "_dirty.json")
 	ts.Check(os.WriteFile(path+".tmp", data, 0o644))
 	ts.Check(os.Rename(path+".tmp", path))
+}
+
+// makeMute NAME configures a node as a backend that takes requests and never answers.
+func makeMute(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() }) //nolint:errcheck // nothing was written
+	ts.Check(os.WriteFile(ts.MkAbs("home/backends/"+args[0]+".yaml"), fmt.Appendf(nil, "name: %s\ntype: ipfs\nendpoint: http://%s\n", args[0], l.Addr()), 0o644))
 }
