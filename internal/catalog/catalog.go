@@ -23,6 +23,7 @@ type Source interface {
 	DirtyNames(ctx context.Context) ([]string, error)
 	ReadDirty(ctx context.Context, name string) (*home.Dirty, error)
 	PinSummary(ctx context.Context, name string) (home.PinCounts, error)
+	MappingNames(ctx context.Context) ([]string, error)
 }
 
 // Backend is what the home says of one backend. It is immutable.
@@ -136,7 +137,7 @@ func (c *Catalog) update(name string, change func(*Backend)) {
 		c.names = nil
 	}
 	change(next)
-	if next.Config == nil && next.Row == nil && !next.IsDirty() && len(next.Buckets) == 0 {
+	if next.Config == nil && next.Row == nil && !next.IsDirty() && len(next.Buckets) == 0 && next.Pins.Total == 0 {
 		if _, ok := c.backends[name]; ok {
 			delete(c.backends, name)
 			c.names = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -69,6 +70,16 @@ func Open(path string, o Options) (*Home, error) {
 
 // Path is the home's absolute path.
 func (h *Home) Path() string { return h.root.Path() }
+
+// Here tells whether the folder at its path is still this one, and not another that took its place.
+func (h *Home) Here() bool {
+	mine, err := h.root.Stat(".")
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(h.root.Path())
+	return err == nil && os.SameFile(mine, there)
+}
 
 // Root is the home's folder, for backups and restores.
 func (h *Home) Root() fsys.Root { return h.root }
