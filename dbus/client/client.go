@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -127,7 +129,8 @@ func asError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("wait for the answer of the service: %w", ctx.Err())
 	}
-	if errors.Is(err, godbus.ErrClosed) {
+	var broken *net.OpError
+	if errors.Is(err, godbus.ErrClosed) || errors.Is(err, io.EOF) || errors.As(err, &broken) {
 		return fmt.Errorf("%w: its bus ended", ErrNotRunning)
 	}
 	var de godbus.Error

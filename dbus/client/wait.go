@@ -137,31 +137,6 @@ func (c *Client) WaitFor(ctx context.Context, good func(status.Manager) bool) (s
 	}
 }
 
-// WaitGone returns when nobody owns the service's name.
-func (c *Client) WaitGone(ctx context.Context) error {
-	signals, stop, err := c.subscribe(ctx)
-	if errors.Is(err, ErrNotRunning) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer stop()
-	if _, err := c.Owner(ctx); errors.Is(err, ErrNotRunning) {
-		return nil
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for the service's end: %w", ctx.Err())
-		case s, ok := <-signals:
-			if !ok || gone(s) {
-				return nil
-			}
-		}
-	}
-}
-
 // WaitOwned returns when somebody owns the service's name, or with an error when the bus or ctx ends.
 func (c *Client) WaitOwned(ctx context.Context) error {
 	signals, stop, err := c.subscribe(ctx)

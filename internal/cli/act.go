@@ -87,10 +87,10 @@ func (a *app) showPlan(doc []byte) error {
 			fmt.Fprintf(a.env.Stdout, "  … and %d more\n", more)
 		}
 		if b.Error != nil {
-			fmt.Fprintf(a.env.Stdout, "  %s %s\n", a.style.bad("can't be planned:"), *b.Error)
+			a.tell("  ", "    ", "can't be planned: "+*b.Error)
 		}
 		if b.Blocked != nil {
-			fmt.Fprintf(a.env.Stdout, "  %s %s\n", a.style.warn("would be blocked:"), *b.Blocked)
+			a.tell("  ", "    ", "would be blocked: "+*b.Blocked)
 		}
 		if len(b.Actions) == 0 && b.Error == nil {
 			fmt.Fprintln(a.env.Stdout, "  nothing")

@@ -237,5 +237,7 @@ func usageTemplate(usual string) string {
 		return strings.TrimRight(strings.ReplaceAll(f.FlagUsagesWrapped(usualWidth), noise, strings.Repeat(" ", len(noise))), " \n")
 	})
 	return strings.NewReplacer("{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .LocalFlags}}",
-		"{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .InheritedFlags}}").Replace(usual)
+		"{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .InheritedFlags}}",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, `More of a command: {{.CommandPath}} COMMAND --help`,
+		"Additional Commands:", "Others:").Replace(usual)
 }

@@ -191,9 +191,6 @@ func (a *app) stop(ctx context.Context) (was bool, err error) {
 	} else {
 		err = endProcess(ctx, int(pid))
 	}
-	if err == nil {
-		err = c.WaitGone(ctx)
-	}
 	if err != nil {
 		return true, err
 	}

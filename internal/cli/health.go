@@ -59,10 +59,10 @@ func (a *app) showHealth(v healthView) {
 		}
 		fmt.Fprintf(out, "%s %s%s\n", severity, who, i.What)
 		if i.Why != "" {
-			fmt.Fprintf(out, "  why: %s\n", i.Why)
+			a.tell("  why: ", "       ", i.Why)
 		}
 		if i.Recommendation != "" {
-			fmt.Fprintf(out, "  do:  %s\n", i.Recommendation)
+			a.tell("  do:  ", "       ", i.Recommendation)
 		}
 	}
 	if v.Truncated {

@@ -62,6 +62,25 @@ func (a *app) say(line string) {
 	}
 }
 
+// tell prints a text below others: on a terminal broken between words where a
+// line ends, with its lines indented, elsewhere whole.
+func (a *app) tell(first, indent, text string) {
+	columns, _ := a.style.size()
+	line := first
+	for i, word := range strings.Fields(text) {
+		if i > 0 && columns > 0 && width(line)+1+width(word) > columns {
+			fmt.Fprintln(a.env.Stdout, line)
+			line = indent + word
+			continue
+		}
+		if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(a.env.Stdout, line)
+}
+
 // note prints a line beside what was asked for.
 func (a *app) note(line string) { fmt.Fprintln(a.env.Stderr, line) }
 

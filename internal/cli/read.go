@@ -90,7 +90,7 @@ func (a *app) showExplain(doc []byte) error {
 	}
 	a.showBackend(v.Backend, v.Details, true)
 	for _, line := range v.Decision {
-		fmt.Fprintf(a.env.Stdout, "  - %s\n", line)
+		a.tell("  - ", "    ", line)
 	}
 	return nil
 }

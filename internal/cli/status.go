@@ -57,7 +57,7 @@ func (a *app) showStatus(v statusView, detailed bool) {
 		fmt.Fprintln(out, a.style.warn(v.Service.Reason))
 	}
 	for _, p := range v.Problems {
-		fmt.Fprintf(out, "%s %s\n", a.style.bad("can't be read:"), p.Error)
+		a.tell("", "    ", "can't be read: "+p.Error)
 	}
 	if more := v.ProblemCount - len(v.Problems); more > 0 {
 		fmt.Fprintf(out, "… and %s more that can't be read: %s status --detailed\n", plural(uint64(more), "file", "files"), a.name)
@@ -217,11 +217,11 @@ func (a *app) showBackend(name string, b backendView, detailed bool) {
 	out := a.env.Stdout
 	fmt.Fprintf(out, "  %s: %s\n", name, strings.Join(words, ", "))
 	for _, w := range why {
-		fmt.Fprintf(out, "    %s\n", w)
+		a.tell("    ", "    ", w)
 	}
 	if !detailed {
 		return
 	}
-	fmt.Fprintf(out, "    %s; %s, %s; synced %s, checked %s, backed up %s\n", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "),
-		plural(b.Pins, "pin", "pins"), size(b.Storage), a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup))
+	a.tell("    ", "    ", fmt.Sprintf("%s; %s, %s; synced %s, checked %s, backed up %s", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "),
+		plural(b.Pins, "pin", "pins"), size(b.Storage), a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
 }
