@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -119,10 +120,27 @@ func realPath(path string) string {
 	return filepath.Clean(path)
 }
 
+// lastWords is the last line that a service in the background wrote; empty where none ever was.
+func (a *app) lastWords() string {
+	p, err := config.FindPaths(a.env.Getenv, a.system)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(tail(filepath.Join(p.State, logName), 0), "\n")
+	if last := lines[len(lines)-1]; len(last) > len(logTime) {
+		return "its last words: " + last
+	}
+	return ""
+}
+
 // notRunning says so, why it ended last where the service manager knows, and what to type.
 func (a *app) notRunning(ctx context.Context, err error) *fault {
 	text := err.Error()
-	if why := a.unit().lastEnd(ctx); why != "" {
+	why := a.unit().lastEnd(ctx)
+	if why == "" {
+		why = a.lastWords()
+	}
+	if why != "" {
 		text += "; " + why
 	}
 	return &fault{code: ExitNotRunning, err: errors.New(text), next: a.name + " start --detach"}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -299,7 +300,7 @@ func (a *app) pauseCommand() *cobra.Command {
 		}
 		text := "Paused" + of(name)
 		if d > 0 {
-			text += " for " + d.String()
+			text += " for " + config.Spell(d)
 		}
 		a.say(text + ". What runs ends.")
 		return nil

@@ -70,7 +70,7 @@ func (a *app) logs(ctx context.Context, q logQuery) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(p.State, "log")
+	path := filepath.Join(p.State, logName)
 	_, err = os.Stat(path)
 	isFile := err == nil
 	u := a.unit()

@@ -29,8 +29,8 @@ func (a *app) progress(t taskView) string {
 	if t.Rate > 0 {
 		parts = append(parts, size(t.Rate)+"/s")
 	}
-	if t.End != nil {
-		parts = append(parts, "ends "+a.ago(t.End))
+	if end := a.ago(t.End); strings.HasPrefix(end, "in ") { // one that is past says nothing
+		parts = append(parts, "ends "+end)
 	}
 	if len(parts) == 0 {
 		return "it runs"

@@ -139,6 +139,9 @@ func (a *app) errorsCommand() *cobra.Command {
 			rows = append(rows, []string{e.Backend, e.Class, fmt.Sprint(e.Count), a.ago(&last), e.Message})
 		}
 		a.table([]string{"BACKEND", "CLASS", "COUNT", "LAST", "MESSAGE"}, rows)
+		if cursor != "" {
+			a.note("There are more; those of one backend: " + a.name + " errors BACKEND")
+		}
 		return nil
 	})}
 }

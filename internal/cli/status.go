@@ -56,6 +56,9 @@ func (a *app) showStatus(v statusView, detailed bool) {
 	if v.Service.Reason != "" {
 		fmt.Fprintln(out, a.style.warn(v.Service.Reason))
 	}
+	for _, alert := range v.Alerts {
+		fmt.Fprintf(out, "%s %s, for %s\n", a.style.bad(alert.Severity+":"), alert.Title, a.span(alert.Since))
+	}
 	for _, p := range v.Problems {
 		a.tell("", "    ", "can't be read: "+p.Error)
 	}

@@ -49,7 +49,7 @@ func visibleJSON(doc []byte) []byte {
 			} else {
 				out = append(out, doc[i:i+n]...)
 			}
-		case hidden(r) && r != '\n' && r != '\t': // those stand between the values
+		case hidden(r) && r > ' ': // lower ones stand between the values
 			out = fmt.Appendf(out, `\\u%04x`, r)
 		default:
 			out = append(out, doc[i:i+n]...)

@@ -128,6 +128,17 @@ func duration(s string) (time.Duration, error) {
 	return time.ParseDuration(s)
 }
 
+// Spell writes a time as people do: 168h, not 168h0m0s.
+func Spell(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
 // Doc describes one key.
 type Doc struct{ Key, Default, Text string }
 
@@ -144,13 +155,7 @@ func Reference() []Doc {
 func (k *key) show(c *Config) string {
 	switch v := k.to(c).(type) {
 	case *time.Duration:
-		s := v.String()
-		for _, zero := range []string{"m0s", "h0m"} { // 168h0m0s is 168h
-			if strings.HasSuffix(s, zero) {
-				s = s[:len(s)-2]
-			}
-		}
-		return s
+		return Spell(*v)
 	case *int:
 		return strconv.Itoa(*v)
 	case *bool:
