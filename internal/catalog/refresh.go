@@ -100,23 +100,21 @@ func (c *Catalog) RefreshBuckets(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, read("the bucket registries", err)
 	}
-	bound := map[string][]string{}
-	for _, b := range buckets {
-		for _, name := range b.Backends {
-			bound[name] = append(bound[name], b.Key)
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.setProblems("buckets", problems)
-	c.buckets = buckets
+	if c.bound == nil || len(buckets) != len(c.buckets) || len(buckets) > 0 && &buckets[0] != &c.buckets[0] {
+		c.buckets, c.bound = buckets, map[string]int{}
+		for _, b := range buckets {
+			for _, name := range b.Backends {
+				c.bound[name]++
+			}
+		}
+	}
 	var changed []string
 	for name, b := range c.backends {
-		keys := bound[name]
-		slices.Sort(keys)
-		keys = slices.Compact(keys)
-		if !slices.Equal(b.Buckets, keys) {
-			c.update(name, func(b *Backend) { b.Buckets = keys })
+		if n := c.bound[name]; b.Buckets != n {
+			c.update(name, func(b *Backend) { b.Buckets = n })
 			changed = append(changed, name)
 		}
 	}

@@ -31,15 +31,16 @@ type Home struct {
 	settle time.Duration
 	limits parquetfile.Limits
 
-	mu     sync.Mutex
-	locks  map[string]*sync.Mutex // one writer a file
-	own    map[string]stamp       // what this program wrote last, by name
-	marks  map[string]cachedMark
-	known  map[string]map[string]knownAction // unsynced actions by file and identity
-	pins   map[string]cachedPins
-	config map[string]cachedConfig
-	rows   cached[[]RegistryRow]
-	tables map[string]cachedTable
+	mu      sync.Mutex
+	locks   map[string]*sync.Mutex // one writer a file
+	own     map[string]stamp       // what this program wrote last, by name
+	marks   map[string]cachedMark
+	known   map[string]map[string]knownAction // unsynced actions by file and identity
+	pins    map[string]cachedPins
+	config  map[string]cachedConfig
+	rows    cached[[]RegistryRow]
+	tables  map[string]cachedTable
+	buckets *cachedBuckets
 
 	// late looks after writers that had a file open across an exchange.
 	late    sync.WaitGroup

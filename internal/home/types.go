@@ -180,8 +180,6 @@ type Bucket struct {
 	LastBackup time.Time
 	// Files counts the files of its VFS index: 0 when it has none, -1 when it can't be read.
 	Files int64
-	// Source is the registry file it was found in first, relative to the home.
-	Source string
 
-	index string // vfs_index_path of the registry
+	index string // vfs_index_path of the registry, where it is not the usual one
 }
