@@ -97,7 +97,7 @@ func withoutLegacy(args []string, env Env) int {
 
 // oldFlag finds a flag that only the old daemon had.
 func oldFlag(args []string) string {
-	known := []string{"-d", "--detach", "-v", "--verbose", "-j", "--json", "--json-output", "--detailed", "-h", "--help", "-f"}
+	known := []string{"-d", "--detach", "-v", "--verbose", "-j", "--json", "--json-output", "--detailed", "-h", "--help", "-f", "--follow", "-n", "--lines", "--since"}
 	for _, a := range args {
 		name, _, _ := strings.Cut(a, "=")
 		if strings.HasPrefix(a, "-") && !slices.Contains(known, name) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"ipfskit.org/intelligent/internal/backend/carfile/cartest"
 	"ipfskit.org/intelligent/internal/testenv"
@@ -29,10 +30,22 @@ func TestMain(m *testing.M) {
 	env.Serve = func(ctx context.Context, o ServeOptions) error {
 		return service.Host(ctx, service.HostOptions{Bus: o.Bus, PrivateBus: o.PrivateBus, Verbose: o.Verbose, System: o.System, Version: o.Version, Getenv: env.Getenv})
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(leakless{m}, map[string]func(){
 		"ipfs-kit":             func() { os.Exit(Main(os.Args[1:], env)) },
 		"ipfs-kit-intelligent": func() { os.Exit(MainIntelligent(os.Args[1:], env)) },
 	})
+}
+
+// leakless fails when the tests leave goroutines behind.
+type leakless struct{ m *testing.M }
+
+func (l leakless) Run() int {
+	code := l.m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func TestScripts(t *testing.T) {
@@ -48,7 +61,7 @@ func TestScripts(t *testing.T) {
 	}})
 }
 
-// limit is how long a script waits for anything.
+// scriptLimit is how long a script waits for anything.
 const scriptLimit = 30 * time.Second
 
 // setUp gives each script a user of its own, without systemd and without a bus.
