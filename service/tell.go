@@ -27,7 +27,7 @@ func (s *Service) tell(ev status.Event) {
 	l := s.log.WithField(logging.FieldBackend, ev.Backend)
 	switch ev.Kind {
 	case status.BackendDirty:
-		l.WithField(logging.FieldMessageID, logging.IDBackendDirty).Infof("dirty: %d unsynced actions", ev.N)
+		l.WithField(logging.FieldMessageID, logging.IDBackendDirty).Infof("dirty, unsynced actions: %d", ev.N)
 	case status.BackendClean:
 		l.WithField(logging.FieldMessageID, logging.IDBackendClean).Info("clean: its mark is cleared")
 	case status.BackendHealth:

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -78,7 +80,7 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		conn, err := godbus.Connect(address)
+		conn, err := godbus.Connect(address, godbus.WithSignalHandler(godbus.NewSequentialSignalHandler())) // in order, and none is lost
 		done <- result{conn, err}
 	}()
 	select {
@@ -151,7 +153,8 @@ func asError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("wait for the answer of the service: %w", ctx.Err())
 	}
-	if errors.Is(err, godbus.ErrClosed) {
+	var broken *net.OpError
+	if errors.Is(err, godbus.ErrClosed) || errors.Is(err, io.EOF) || errors.As(err, &broken) {
 		return fmt.Errorf("%w: its bus ended", ErrNotRunning)
 	}
 	var de godbus.Error

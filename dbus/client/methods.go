@@ -205,6 +205,12 @@ func (c *Client) History(ctx context.Context, q status.HistoryQuery) (*os.File, 
 	return os.NewFile(uintptr(fd), "history"), nil
 }
 
+// SetLogLevel has the service log more or less until it ends; the levels are LogControl1's.
+func (c *Client) SetLogLevel(ctx context.Context, level string) error {
+	return c.call(ctx, "/org/freedesktop/LogControl1", "org.freedesktop.DBus.Properties.Set", nil,
+		"org.freedesktop.LogControl1", "LogLevel", godbus.MakeVariant(level))
+}
+
 // tasks calls a method of the manager that answers with objects of tasks.
 func (c *Client) tasks(ctx context.Context, method string, args ...any) ([]uint64, error) {
 	var paths []godbus.ObjectPath

@@ -22,6 +22,19 @@ type backendView struct {
 	Paused     bool    `json:"paused"`
 }
 
+type taskView struct {
+	ID         uint64   `json:"id"`
+	Kind       string   `json:"kind"`
+	Backend    string   `json:"backend"`
+	Progress   *float64 `json:"progress"`
+	ItemsDone  uint64   `json:"items_done"`
+	ItemsTotal uint64   `json:"items_total"`
+	BytesDone  uint64   `json:"bytes_done"`
+	BytesTotal uint64   `json:"bytes_total"`
+	Rate       uint64   `json:"bytes_per_second"`
+	End        *string  `json:"expected_end"`
+}
+
 type statusView struct {
 	Stats struct {
 		Buckets    uint64 `json:"total_buckets"`
@@ -32,10 +45,11 @@ type statusView struct {
 		Filesystem uint64 `json:"filesystem_count"`
 	} `json:"metadata_driven_stats"`
 	Tasks struct {
-		Active    uint64 `json:"active_tasks"`
-		Queued    uint64 `json:"queued_tasks"`
-		Completed uint64 `json:"completed_tasks"`
-		Failed    uint64 `json:"failed_tasks"`
+		Active    uint64     `json:"active_tasks"`
+		Queued    uint64     `json:"queued_tasks"`
+		Completed uint64     `json:"completed_tasks"`
+		Failed    uint64     `json:"failed_tasks"`
+		Running   []taskView `json:"running"`
 	} `json:"task_management"`
 	Pins struct {
 		Total      int     `json:"total_pins"`
@@ -60,6 +74,8 @@ type statusView struct {
 		MendedMinute  float64 `json:"mended_per_minute"`
 		ExpectedClean *string `json:"expected_clean"`
 		Unwatched     int     `json:"unwatched_folders"`
+		Paused        bool    `json:"paused"`
+		PausedUntil   *string `json:"paused_until"`
 	} `json:"service"`
 	Workers []struct {
 		Name     string  `json:"name"`
@@ -69,6 +85,12 @@ type statusView struct {
 		Restarts uint64  `json:"restarts"`
 		Error    *string `json:"last_error"`
 	} `json:"workers"`
+	Alerts []struct {
+		Code     string  `json:"code"`
+		Severity string  `json:"severity"`
+		Title    string  `json:"title"`
+		Since    *string `json:"since"`
+	} `json:"alerts"`
 	Problems []struct {
 		File  string `json:"file"`
 		Error string `json:"error"`

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ func (a *app) historyCommand() *cobra.Command {
 		Long: "What happened, oldest first. Times that are long past are told as sums of hours, then of days.\n" +
 			"A time is a duration back from now (90m, 24h, 7d), a date (2026-11-01) or a date and time\n" +
 			"(2026-11-01T10:30, 2026-11-01T10:30:00Z); without a zone it is this machine's."}
-	cmd.Flags().StringVar(&since, "since", "24h", "only after this `time`")
+	cmd.Flags().StringVar(&since, "since", "24h", "only from this `time` on: 90m, 2d, 15:04, 2026-01-31")
 	cmd.Flags().StringVar(&until, "until", "", "only before this `time`")
 	cmd.Flags().StringVar(&backend, "backend", "", "only of the backend of this `name`")
 	cmd.Flags().StringVar(&what, "what", "", "only `one` of "+strings.Join(status.HistorySubjects, ", "))
@@ -62,7 +61,7 @@ func (a *app) historyCommand() *cobra.Command {
 func historyQuery(now time.Time, since, until string, given bool) (q status.HistoryQuery, err error) {
 	end := now
 	if until != "" {
-		if q.Until, err = moment(now, "--until", until); err != nil {
+		if q.Until, err = moment(until, now); err != nil {
 			return q, err
 		}
 		end = q.Until
@@ -71,37 +70,13 @@ func historyQuery(now time.Time, since, until string, given bool) (q status.Hist
 		q.Since = end.Add(-historySince)
 		return q, nil
 	}
-	if q.Since, err = moment(now, "--since", since); err != nil {
+	if q.Since, err = moment(since, now); err != nil {
 		return q, err
 	}
 	if q.Since.After(end) {
 		return q, usagef("--since %s is after %s: nothing can be between them", since, end.Format("2006-01-02 15:04:05"))
 	}
 	return q, nil
-}
-
-var momentLayouts = []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"}
-
-// moment reads a duration back from now, a date, or a date and time.
-func moment(now time.Time, flag, text string) (time.Time, error) {
-	d, err := time.ParseDuration(text)
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, e := strconv.ParseFloat(days, 64); e == nil && n >= 0 && n < 100_000 {
-			d, err = time.Duration(n*24*float64(time.Hour)), nil
-		}
-	}
-	if err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	for _, layout := range momentLayouts {
-		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usagef("%s %q is no time; give a duration back from now (24h, 7d), a date (2026-11-01) or a date and time (2026-11-01T10:30)", flag, text)
 }
 
 // maxHistoryLine bounds one line: a task with all of its log.

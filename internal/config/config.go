@@ -28,6 +28,8 @@ type Config struct {
 	Abandoned   int
 	RemoveShare int
 	priorities  map[plan.Cause]*int
+	// from is the file and line of each key that a file sets.
+	from map[string]string
 }
 
 // Backup is how backups are made.
@@ -54,7 +56,7 @@ func Default() *Config {
 		Backup:  Backup{Enabled: true, Targets: 2, KeepLast: 3, KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6},
 		Sources: []string{SourceHome, SourceBackends}, LogLevel: "info", HistoryDays: 90,
 		Hang: time.Minute, Grace: 2 * time.Second, Abandoned: 3, RemoveShare: 10,
-		priorities: map[plan.Cause]*int{},
+		priorities: map[plan.Cause]*int{}, from: map[string]string{},
 	}
 	for cause, p := range c.Plan.Priority {
 		n := int(p)

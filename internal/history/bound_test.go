@@ -49,7 +49,7 @@ func (p *past) bytes() int64 {
 	return p.number("PRAGMA page_count") * p.number("PRAGMA page_size")
 }
 
-// Months of many backends fit into the bound of docs/decisions/0006: the limits
+// Months of many backends fit into the bound of docs/decisions/0008: the limits
 // are a two-hundredth of the real ones, and so is the bound.
 func TestMonthsOfManyBackendsFitIntoTheBound(t *testing.T) {
 	const part = 200

@@ -24,7 +24,7 @@ type Limits struct {
 	Step int
 }
 
-// DefaultLimits are those of docs/decisions/0006.
+// DefaultLimits are those of docs/decisions/0008.
 func DefaultLimits() Limits {
 	return Limits{Raw: 7 * 24 * time.Hour, Hourly: 30 * 24 * time.Hour,
 		Samples: 100_000, Tasks: 10_000, Hours: 100_000, Days: 1_000_000, Events: 20_000, Step: maxWaiting}
