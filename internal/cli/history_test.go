@@ -20,13 +20,13 @@ func TestTimesOfHistoryAreDurationsDatesAndDatesWithTimes(t *testing.T) {
 		"2026-11-01": time.Date(2026, 11, 1, 0, 0, 0, 0, zone), "2026-11-01T10:30": time.Date(2026, 11, 1, 10, 30, 0, 0, zone),
 		"2026-11-01 10:30:05": time.Date(2026, 11, 1, 10, 30, 5, 0, zone), "2026-11-01T10:30:00Z": time.Date(2026, 11, 1, 10, 30, 0, 0, time.UTC),
 	} {
-		if got, err := moment(now, "--since", text); err != nil || !got.Equal(want) {
+		if got, err := moment(text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%s: %v %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "soon", "-3h", "d", "NaNd", "1e300d", "2026-13-01", "yesterday"} {
 		var f *fault
-		if got, err := moment(now, "--since", text); !errors.As(err, &f) || f.code != ExitUsage {
+		if got, err := moment(text, now); !errors.As(err, &f) || f.code != ExitUsage {
 			t.Errorf("%q: %v %v", text, got, err)
 		}
 	}
@@ -42,7 +42,7 @@ func FuzzMoment(f *testing.F) {
 	f.Add("24h")
 	f.Add("7d")
 	f.Fuzz(func(t *testing.T, text string) {
-		if at, err := moment(time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), "--since", text); err != nil && !at.IsZero() {
+		if at, err := moment(text, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)); err != nil && !at.IsZero() {
 			t.Error("an error and a time")
 		}
 	})
