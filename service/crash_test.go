@@ -17,7 +17,7 @@ import (
 )
 
 // program builds the real one, once for a test.
-func program(t *testing.T) string {
+func program(t testing.TB) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "ipfs-kit-intelligent")
 	cmd := exec.Command("go", "build", "-o", bin, "./cmd/ipfs-kit-intelligent")

@@ -1,8 +1,6 @@
 package service
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"ipfskit.org/intelligent/internal/status"
@@ -20,8 +18,8 @@ func (s *Service) manager() status.Manager {
 	now := s.clk.Now()
 	state, why := s.state()
 	m := status.Manager{Version: s.opts.Version, Home: s.opts.Paths.Home, State: state, StateReason: firstLine(why),
-		Backends: s.totals.backends, DirtyBackends: s.totals.dirty, BlockedBackends: s.totals.blocked, UnhealthyBackends: s.totals.unhealthy,
-		FilesystemBackends: s.totals.filesystem, HealthPercent: s.totals.healthPercent(),
+		Backends: s.totals.backends, DirtyBackends: s.totals.dirty.count(), BlockedBackends: s.totals.blocked.count(), UnhealthyBackends: s.totals.unhealthy.count(),
+		FilesystemBackends: s.totals.filesystem.count(), HealthPercent: s.totals.healthPercent(),
 		TasksActive: s.tasks.active, TasksQueued: s.tasks.queued, TasksCompleted: s.complete, TasksFailed: s.failed,
 		DirtyPerMinute: s.arrived.perMinute(now), MendedPerMinute: s.mended.perMinute(now),
 		Started: s.started, LastScan: s.lastScan, NextWake: s.queue.NextWake(), Paused: s.paused, PausedUntil: s.pausedTo}
@@ -39,11 +37,9 @@ func (s *Service) manager() status.Manager {
 
 // oldestDirty is when the oldest standing mark was made.
 func (s *Service) oldestDirty() (oldest time.Time) {
-	for _, e := range s.entries {
-		if e.counted.dirty {
-			if t := e.cat.Dirty.Since; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
-				oldest = t
-			}
+	for _, name := range s.totals.dirty {
+		if t := s.entries[name].cat.Dirty.Since; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+			oldest = t
 		}
 	}
 	return oldest
@@ -121,77 +117,6 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Backends pages in the order of names.
-func (s *Service) Backends(q status.BackendQuery) (page []status.Backend, cursor string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !slices.Contains(backendStates, q.State) {
-		return nil, "", status.Errorf(status.InvalidArgument, "state %q is none of: %s", q.State, strings.Join(backendStates[1:], ", "))
-	}
-	names := q.Names
-	if names == nil && s.cat != nil {
-		names = s.cat.Names()
-	} else {
-		names = slices.Sorted(slices.Values(names))
-	}
-	at, found := slices.BinarySearch(names, q.Cursor)
-	if found {
-		at++ // the cursor is the last name of the page before
-	}
-	for _, n := range names[at:] {
-		e, ok := s.entries[n]
-		if !ok || !e.counted.counted {
-			if q.Names != nil {
-				return nil, "", noBackend(n)
-			}
-			continue
-		}
-		b := s.backend(e)
-		if !matches(b, q) {
-			continue
-		}
-		if q.Limit > 0 && len(page) == q.Limit {
-			return page, page[len(page)-1].Name, nil
-		}
-		page = append(page, b)
-	}
-	return page, "", nil
-}
-
-var backendStates = []string{"", status.HealthUnknown, status.HealthHealthy, status.HealthDegraded, status.HealthUnhealthy, status.HealthMisconfigured,
-	"dirty", "clean", "blocked", "paused"}
-
-func matches(b status.Backend, q status.BackendQuery) bool {
-	switch q.State {
-	case "":
-	case "dirty":
-		if !b.Dirty {
-			return false
-		}
-	case "clean":
-		if b.Dirty {
-			return false
-		}
-	case "blocked":
-		if b.Blocked == "" {
-			return false
-		}
-	case "paused":
-		if !b.Paused {
-			return false
-		}
-	default:
-		if b.Health != q.State {
-			return false
-		}
-	}
-	return (q.Type == "" || q.Type == b.Type) && (q.Dirty == nil || *q.Dirty == b.Dirty)
-}
-
-func noBackend(name string) error {
-	return status.Errorf(status.NoSuchBackend, "there is no backend %q; list them with: ipfs-kit-intelligent backends", name)
-}
-
 // Task finds a live task, or one that ended lately.
 func (s *Service) Task(id uint64) (status.Task, bool) {
 	s.mu.Lock()
@@ -203,78 +128,5 @@ func (s *Service) Task(id uint64) (status.Task, bool) {
 	return t.copyOf(), true
 }
 
-// Tasks pages live tasks and those that ended, newest first. Ended ones come from the journal.
-func (s *Service) Tasks(q status.TaskQuery) (page []status.Task, cursor string, err error) {
-	if q.Cursor == "" {
-		page = s.liveTasks(q)
-	}
-	limit := q.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	if len(page) >= limit {
-		return page[:limit], "", nil
-	}
-	q.Limit = limit - len(page)
-	s.db.Flush()
-	old, cursor, err := s.db.Tasks(s.background(), q)
-	if err != nil {
-		return nil, "", err
-	}
-	return append(page, old...), cursor, nil
-}
-
-func (s *Service) liveTasks(q status.TaskQuery) (page []status.Task) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.tasks.byID {
-		if t.live() && (q.State == "" || q.State == t.State) && (q.Backend == "" || q.Backend == t.Backend) && !t.Created.Before(q.Since) {
-			page = append(page, t.copyOf())
-		}
-	}
-	slices.SortFunc(page, func(a, b status.Task) int {
-		if a.ID > b.ID {
-			return -1
-		}
-		return 1
-	})
-	return page
-}
-
 // Worker is one of the four.
 func (s *Service) Worker(name string) (status.Worker, bool) { return s.sup.worker(name) }
-
-// Errors pages what went wrong, latest first.
-func (s *Service) Errors(q status.ErrorQuery) (page []status.ErrorEntry, cursor string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, list := range s.errs {
-		if q.Backend == "" || q.Backend == name {
-			page = append(page, list...)
-		}
-	}
-	if e, ok := s.entries[q.Backend]; q.Backend != "" && len(page) == 0 && (!ok || !e.counted.counted) {
-		return nil, "", noBackend(q.Backend)
-	}
-	slices.SortFunc(page, func(a, b status.ErrorEntry) int {
-		if c := b.Last.Compare(a.Last); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Backend+a.Class+a.Message, b.Backend+b.Class+b.Message)
-	})
-	at := 0
-	if q.Cursor != "" {
-		if at, err = atoi(q.Cursor); err != nil || at > len(page) {
-			return nil, "", status.Errorf(status.InvalidArgument, "cursor %q is not one that this service gave", q.Cursor)
-		}
-	}
-	page = page[at:]
-	limit := q.Limit
-	if limit <= 0 {
-		limit = 100
-	}
-	if len(page) > limit {
-		return page[:limit], itoa(at + limit), nil
-	}
-	return page, "", nil
-}

@@ -54,6 +54,8 @@ type entry struct {
 	usage                              backend.Usage
 	told                               registryTold
 	counted                            facts
+	// line is what the detailed status says of it, nil when it must be written anew.
+	line []byte
 	// changed says that what survives a restart is not saved yet.
 	changed bool
 }

@@ -91,12 +91,12 @@ func (s *Service) statusLineLocked() string {
 	if why != "" {
 		return state + ": " + firstLine(why)
 	}
-	line := fmt.Sprintf("%s: %d backends, %d dirty", state, s.totals.backends, s.totals.dirty)
-	if s.totals.blocked > 0 {
-		line += fmt.Sprintf(" (%d blocked)", s.totals.blocked)
+	line := fmt.Sprintf("%s: %d backends, %d dirty", state, s.totals.backends, len(s.totals.dirty))
+	if n := len(s.totals.blocked); n > 0 {
+		line += fmt.Sprintf(" (%d blocked)", n)
 	}
-	if s.totals.unhealthy > 0 {
-		line += fmt.Sprintf(", %d unhealthy", s.totals.unhealthy)
+	if n := len(s.totals.unhealthy); n > 0 {
+		line += fmt.Sprintf(", %d unhealthy", n)
 	}
 	return line
 }

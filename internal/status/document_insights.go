@@ -84,7 +84,7 @@ type pinAnalysis struct {
 func InsightsDocument(f Facts) ([]byte, error) {
 	return marshal("insights", insightsDoc{
 		Buckets: bucketsOf(f), Backends: analysisOf(f), Sync: syncOf(f),
-		Metrics: operational{Freshness: age(f.Manager.LastScan, f.Now), CheckAge: checkAge(f), Pending: pendingOf(f)},
+		Metrics: operational{Freshness: age(f.Manager.LastScan, f.Now), CheckAge: checkAge(f), Pending: f.Pending},
 		Pins:    pinAnalysisOf(f),
 	})
 }
@@ -105,7 +105,7 @@ func bucketsOf(f Facts) bucketAnalysis {
 		if len(b.Backends) == 0 {
 			continue
 		}
-		if len(a.Distribution) >= listLimit {
+		if len(a.Distribution) >= ListLimit {
 			a.Truncated = true
 			continue
 		}
@@ -214,14 +214,6 @@ func checkAge(f Facts) float {
 		return 0
 	}
 	return float(sum / float64(n))
-}
-
-func pendingOf(f Facts) int {
-	n := 0
-	for _, d := range f.DirtyActions {
-		n += d.Unsynced
-	}
-	return n
 }
 
 func pinAnalysisOf(f Facts) pinAnalysis {
