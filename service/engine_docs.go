@@ -304,7 +304,7 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) stat
 	}
 	defer a.Close() //nolint:errcheck // nothing was written
 	t := &task{Task: status.Task{Backend: name}}
-	job, _, err := s.syncJob(t, a, newPulse(s.clk))
+	job, _, err := s.syncJob(t, a, newPulse(s.clk, func() {}))
 	if err != nil {
 		p.Error = plainError(err)
 		return p

@@ -26,10 +26,10 @@ func (s *Service) manager() status.Manager {
 	if s.cat != nil {
 		m.Buckets = uint64(len(s.cat.Buckets()))
 	}
-	if m.DirtyBackends > 0 {
+	if m.DirtyBackends > 0 { // figured once a slot, so that it does not differ each time it is read
 		m.OldestDirty = s.oldestDirty()
 		if gain := m.MendedPerMinute - m.DirtyPerMinute; gain > 0 {
-			m.ExpectedClean = now.Add(time.Duration(float64(m.DirtyBackends) / gain * float64(time.Minute)))
+			m.ExpectedClean = now.Truncate(rateSlot).Add(time.Duration(float64(m.DirtyBackends) / gain * float64(time.Minute)))
 		}
 	}
 	return m

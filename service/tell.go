@@ -62,8 +62,14 @@ func (s *Service) tell(ev status.Event) {
 	}
 }
 
-// workerRestarted is told by the supervisor.
-func (s *Service) workerRestarted(ev status.Event) {
+// workerEvent is told by the supervisor.
+func (s *Service) workerEvent(ev status.Event) {
+	if ev.Kind == status.WorkerChanged {
+		if s.opts.Publish != nil {
+			s.opts.Publish(ev)
+		}
+		return
+	}
 	s.log.WithField(logging.FieldWorker, ev.Worker).WithField(logging.FieldMessageID, logging.IDWorkerRestarted).
 		Warnf("worker %s was replaced (%d times so far): %s", ev.Worker, ev.N, ev.Why)
 	if s.opts.Publish != nil {
