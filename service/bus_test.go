@@ -36,6 +36,9 @@ func (w *world) onBus() (address string, bus *privatebus.Bus) {
 	}
 	w.s = s
 	server = dbus.NewServer(dbus.ServerOptions{Address: bus.Address, Engine: s, Clock: clock.System, MaxBackends: w.listed, OnState: s.BusState})
+	if w.before != nil {
+		w.before(s)
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, server.Run) }()
 	w.stop = sync.OnceFunc(func() { cancel(); <-done })

@@ -14,6 +14,8 @@ import (
 // metaWant is what the metadata reader must read again.
 type metaWant struct {
 	configs, registry, buckets bool
+	// index: the pin index is brought up to date with all mappings, without reading anything else.
+	index bool
 	pins                       map[string]bool
 }
 

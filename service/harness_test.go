@@ -27,6 +27,8 @@ type world struct {
 	stop func()
 	// listed is how many backends ObjectManager lists.
 	listed int
+	// before, if set, is called before the service runs.
+	before func(*Service)
 
 	mu   sync.Mutex
 	seen []status.Event

@@ -63,4 +63,12 @@ func (s *Service) indexPins(ctx context.Context, h *home.Home, cat *catalog.Cata
 		s.oldestPin = oldest
 	}
 	s.newestPin = later(s.newestPin, newest)
+	for key, t := range map[string]time.Time{oldestPin: s.oldestPin, newestPin: s.newestPin} {
+		if !t.IsZero() {
+			s.db.SaveCounter(key, uint64(max(t.UnixMicro(), 0))) //nolint:gosec // not negative
+		}
+	}
 }
+
+// oldestPin and newestPin are what the database calls the times of the first and the last pin, in µs since 1970.
+const oldestPin, newestPin = "oldest_pin", "newest_pin"

@@ -67,6 +67,11 @@ func (s *Service) recall(ctx context.Context) error {
 		return errors.Join(err, s.db.Close())
 	}
 	s.complete, s.failed = counters["completed"], counters["failed"]
+	for key, to := range map[string]*time.Time{oldestPin: &s.oldestPin, newestPin: &s.newestPin} {
+		if us := counters[key]; us > 0 {
+			*to = time.UnixMicro(int64(us)) //nolint:gosec // it was one
+		}
+	}
 	list, err := s.db.Errors(ctx)
 	if err != nil {
 		return errors.Join(err, s.db.Close())

@@ -73,7 +73,9 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	if ctx.Err() != nil || !p.Alive() {
 		return
 	}
-	s.noteRead(errors.Join(errs...))
+	if all || len(errs) > 0 {
+		s.noteRead(errors.Join(errs...))
+	}
 	if all || want.buckets || want.configs || want.registry {
 		s.mu.Lock()
 		s.chooseTargets()
@@ -81,7 +83,7 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	}
 	s.lookAtBackups(ctx, p, want.buckets)
 	indexed := names
-	if all {
+	if all || want.index {
 		indexed = cat.Names()
 	}
 	s.indexPins(ctx, h, cat, indexed, p.Beat)

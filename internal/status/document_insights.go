@@ -32,8 +32,16 @@ type backendAnalysis struct {
 	Total        int              `json:"total_backends"`
 	Types        map[string]int   `json:"backend_types"`
 	Responses    map[string]float `json:"response_time_stats"`
-	Distribution map[string]any   `json:"pin_distribution"`
+	Distribution pinDistribution  `json:"pin_distribution"`
 	*mappingTotals
+}
+
+// pinDistribution is empty without backends, as upstream's.
+type pinDistribution struct {
+	Total            *uint64 `json:"total_pins,omitempty"`
+	Average          *float  `json:"average_per_backend,omitempty"`
+	Most             *uint64 `json:"max_pins,omitempty"`
+	BackendsWithPins *uint64 `json:"backends_with_pins,omitempty"`
 }
 
 // mappingTotals are there only where there are pin mappings, as upstream's.
@@ -133,7 +141,7 @@ func needsBackup(f Facts, b BucketFact) bool {
 }
 
 func analysisOf(f Facts) backendAnalysis {
-	a := backendAnalysis{Total: len(f.Backends), Types: map[string]int{}, Responses: map[string]float{}, Distribution: map[string]any{}}
+	a := backendAnalysis{Total: len(f.Backends), Types: map[string]int{}, Responses: map[string]float{}}
 	var times []float64
 	var pins, most, with uint64
 	for _, b := range f.Backends {
@@ -153,8 +161,8 @@ func analysisOf(f Facts) backendAnalysis {
 		a.Responses = responses(times)
 	}
 	if a.Total > 0 {
-		a.Distribution = map[string]any{"total_pins": pins, "average_per_backend": float(float64(pins) / float64(a.Total)),
-			"max_pins": most, "backends_with_pins": with}
+		average := float(float64(pins) / float64(a.Total))
+		a.Distribution = pinDistribution{&pins, &average, &most, &with}
 	}
 	if p := f.Pins; p.Total > 0 {
 		a.mappingTotals = &mappingTotals{p.Total, p.BackendsWithPins, counts(p.ByStatus), redundancy(p)}

@@ -16,7 +16,7 @@ type statusDoc struct {
 	Intervals     intervals        `json:"intervals"`
 	LastCheck     *string          `json:"last_health_check"`
 	// Details are filled by withLines: what needs attention, unless backends were named or all were asked for.
-	Details      struct{}     `json:"backend_status_details"`
+	Details      lines        `json:"backend_status_details"`
 	DetailsCount int          `json:"backend_status_count"`
 	Truncated    bool         `json:"truncated,omitempty"`
 	Service      serviceDoc   `json:"service"`
@@ -25,6 +25,9 @@ type statusDoc struct {
 	Problems     []problemDoc `json:"problems"`
 	ProblemCount int          `json:"problem_count"`
 }
+
+// lines stand for backendDetails by name, until withLines puts them there.
+type lines struct{}
 
 type metadataStats struct {
 	Buckets         uint64   `json:"total_buckets"`
