@@ -16,7 +16,7 @@ type metaWant struct {
 	configs, registry, buckets bool
 	// index: the pin index is brought up to date with all mappings, without reading anything else.
 	index bool
-	pins                       map[string]bool
+	pins  map[string]bool
 }
 
 // dirtyMonitor is the worker of that name: it hears what changes in the home,
