@@ -304,58 +304,94 @@ func TestAFloodOfOneClientStopsNobodyElse(t *testing.T) {
 	}
 }
 
-func TestListsGiveEachBackendOnceWhileOthersComeAndGo(t *testing.T) {
-	w := newWorld(t)
-	const n = 300
-	for i := range n {
-		w.backend(fmt.Sprintf("disk-%05d", i))
-	}
-	address, _ := w.onBus()
-	c := w.client(address)
-	w.until("all of them", func() bool { return w.s.Manager().Backends == n })
-	if _, err := c.Check(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	seen, cursor := map[string]int{}, ""
-	for page := 0; ; page++ {
-		rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 7, Cursor: cursor})
+// pages calls get for one page after the other, until the end.
+func pages(t *testing.T, get func(cursor string) (next string, err error)) {
+	t.Helper()
+	for cursor := ""; ; {
+		next, err := get(cursor)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if cursor = next; cursor == "" {
+			return
+		}
+	}
+}
+
+func TestListsGiveEachOfTenThousandBackendsOnceWhileOthersComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	const n = 10_000
+	for i := range n { // without folders: they are not used
+		w.put(fmt.Sprintf("backends/disk-%05d.yaml", i), "type: carrier-pigeon\n")
+	}
+	address, _ := w.onBus()
+	c := w.client(address)
+	seen, page := map[string]int{}, 0
+	pages(t, func(cursor string) (string, error) {
+		rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 97, Cursor: cursor})
 		for _, b := range rows {
 			seen[b.Name]++
 		}
-		os.Remove(filepath.Join(w.home, "backends", fmt.Sprintf("guest-%d.yaml", page-1)))
-		w.backend(fmt.Sprintf("guest-%d", page))
-		if cursor = next; cursor == "" {
-			break
-		}
-	}
+		os.Remove(filepath.Join(w.home, "backends", fmt.Sprintf("disk-%05d-guest.yaml", (page-1)*97)))
+		w.put(fmt.Sprintf("backends/disk-%05d-guest.yaml", page*97), "type: carrier-pigeon\n")
+		page++
+		return next, err
+	})
 	for i := range n {
 		if k := seen[fmt.Sprintf("disk-%05d", i)]; k != 1 {
 			t.Errorf("disk-%05d was listed %d times", i, k)
 		}
 	}
-	tasks, last := map[uint64]bool{}, uint64(1<<62)
-	for cursor = ""; ; {
+	if rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 1 << 30}); err != nil || len(rows) != 1000 || next == "" {
+		t.Errorf("more than the most: %d rows, %v", len(rows), err)
+	}
+}
+
+func TestListsOfTasksAndErrorsGiveEachOnce(t *testing.T) {
+	w := newWorld(t)
+	const n = 60
+	for i := range n {
+		w.backend(fmt.Sprintf("disk-%05d", i))
+	}
+	address, _ := w.onBus()
+	c := w.client(address)
+	if _, err := c.Check(t.Context(), nil); err != nil { // they end while they are listed
+		t.Fatal(err)
+	}
+	last, count := uint64(1<<62), 0
+	pages(t, func(cursor string) (string, error) {
 		rows, next, err := c.ListTasks(t.Context(), status.TaskQuery{Limit: 7, Cursor: cursor})
-		if err != nil {
-			t.Fatal(err)
-		}
 		for _, x := range rows {
-			if tasks[x.ID] || x.ID >= last {
+			if x.ID >= last {
 				t.Errorf("task %d comes after %d", x.ID, last)
 			}
-			tasks[x.ID], last = true, x.ID
+			last = x.ID
+			count++
 		}
-		if cursor = next; cursor == "" {
-			break
+		return next, err
+	})
+	if count < n {
+		t.Errorf("%d tasks of %d were listed", count, n)
+	}
+	w.s.mu.Lock()
+	for i := range n {
+		w.s.noteError(fmt.Sprintf("disk-%05d", i), "network", "away", w.s.clk.Now())
+	}
+	w.s.mu.Unlock()
+	seen := map[string]int{}
+	pages(t, func(cursor string) (string, error) {
+		rows, next, err := c.ListErrors(t.Context(), status.ErrorQuery{Limit: 7, Cursor: cursor})
+		for _, x := range rows {
+			seen[x.Backend]++
 		}
-	}
-	if len(tasks) < n {
-		t.Errorf("%d tasks of %d were listed", len(tasks), n)
-	}
-	if rows, _, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 1 << 30}); err != nil || len(rows) < n {
-		t.Errorf("%d rows, %v", len(rows), err)
+		w.s.mu.Lock()
+		w.s.noteError(fmt.Sprintf("disk-%05d", len(seen)-1), "network", "away", w.s.clk.Now()) // again: it does not move
+		w.s.mu.Unlock()
+		return next, err
+	})
+	for i := range n {
+		if k := seen[fmt.Sprintf("disk-%05d", i)]; k != 1 {
+			t.Errorf("the error of disk-%05d was listed %d times", i, k)
+		}
 	}
 }

@@ -18,6 +18,8 @@ type entry struct {
 	name string
 	// cat is nil once nothing in the home names the backend.
 	cat *catalog.Backend
+	// endpoint is where it lies, without credentials.
+	endpoint string
 	// lane outlives tasks: what hangs keeps it.
 	lane *backend.Lane
 	// target is what the configuration points at.

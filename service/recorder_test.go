@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -329,5 +330,35 @@ func TestBackendsBeyondTheConfiguredNumberAreNotAnnounced(t *testing.T) {
 			t.Errorf("%s: announced %v", path, ok)
 		}
 	}
+	r.close()
+}
+
+// What waits for a bus that does not read is bounded: then nobody can know the
+// state from signals, and the connection is taken anew, where all begin with reading.
+func TestTooManyWaitingSignalsMakeABeginningAnew(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	address, bus := w.onBus()
+	w.client(address)
+	if err := syscall.Kill(bus.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	resume := sync.OnceFunc(func() { syscall.Kill(bus.PID(), syscall.SIGCONT) })
+	defer resume()
+	w.s.mu.Lock()
+	for i := range 200_000 {
+		w.s.tell(status.Event{Kind: status.MetadataChanged, N: uint64(i)})
+	}
+	w.s.mu.Unlock()
+	resume()
+	w.until("the bus is given up", func() bool { return w.s.Manager().State == status.StateDegraded })
+	w.until("on the bus again", func() bool { return w.s.Manager().State == status.StateRunning })
+	w.client(address)
+	r := w.record(t, address)
+	if _, err := w.s.Check(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r.quiet()
+	r.check()
 	r.close()
 }
