@@ -35,9 +35,9 @@ func (cs *callers) enter(ctx context.Context, sender string) (leave func(), err 
 		c = &caller{slots: make(chan struct{}, runningCalls)}
 		cs.bySender[sender] = c
 	}
-	if c.calls >= runningCalls+waitingCalls {
+	if n := c.calls; n >= runningCalls+waitingCalls {
 		cs.mu.Unlock()
-		return nil, status.Errorf(status.LimitsExceeded, "%d calls of yours wait for their answers; wait for some of them before you call again", c.calls)
+		return nil, status.Errorf(status.LimitsExceeded, "%d calls of yours wait for their answers; wait for some of them before you call again", n)
 	}
 	c.calls++
 	cs.mu.Unlock()

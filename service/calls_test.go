@@ -200,14 +200,14 @@ func TestHistoryEndsWithItsReader(t *testing.T) {
 	w.backend("nas")
 	address, _ := w.onBus()
 	c := w.client(address)
-	for i := range 3000 {
+	for i := range 600 {
 		w.s.db.SaveTask(status.Task{ID: uint64(i + 100_000), Kind: status.KindHealthCheck, Backend: "nas", State: status.TaskDone,
 			Reason: strings.Repeat("long ", 20), Created: time.Now(), Finished: time.Now()})
 	}
 	w.s.db.Flush()
 	lines := func(f io.Reader, slow time.Duration) (n int) {
 		for s := bufio.NewScanner(f); s.Scan(); n++ {
-			if n%500 == 0 {
+			if n%100 == 0 {
 				time.Sleep(slow)
 			}
 		}
@@ -223,12 +223,12 @@ func TestHistoryEndsWithItsReader(t *testing.T) {
 	base, goroutines := fds(t), runtime.NumGoroutine()
 	for range 3 {
 		f := open()
-		if n := lines(f, 5*time.Millisecond); n < 3000 {
+		if n := lines(f, 5*time.Millisecond); n < 600 {
 			t.Errorf("a slow reader got %d lines", n)
 		}
 		f.Close()
 	}
-	for range 200 { // more than may be open at once: each that is closed ends
+	for range 40 { // more than may be open at once: each that is closed ends
 		f := open()
 		f.Read(make([]byte, 10))
 		f.Close()

@@ -147,6 +147,7 @@ func (s *Service) InsightsJSON(context.Context) ([]byte, error) {
 	f.Buckets = s.buckets()
 	f.DirtyActions, f.Pending = map[string]status.DirtyFact{}, s.totals.pending
 	if s.cat != nil {
+		f.Backends = make([]status.Backend, 0, s.totals.backends)
 		for _, name := range s.cat.Names() {
 			e := s.entries[name]
 			if e == nil || e.cat == nil {
