@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -232,7 +233,7 @@ func hangingMount(t *testing.T, dir string) (unmount func()) {
 		t.Fatal(err)
 	}
 	raw.Control(func(fd uintptr) {
-		err = syscall.Mount("hang", dir, "fuse", 0, "fd="+itoa(int(fd))+",rootmode=40000,user_id=0,group_id=0")
+		err = syscall.Mount("hang", dir, "fuse", 0, "fd="+strconv.Itoa(int(fd))+",rootmode=40000,user_id=0,group_id=0")
 	})
 	if err != nil {
 		testenv.Skip(t, "FUSE can't be mounted: "+err.Error())
