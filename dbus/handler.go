@@ -53,31 +53,44 @@ type boundInterface struct {
 // LookupMethod finds a method, or one that answers with what is wrong with the call.
 func (i boundInterface) LookupMethod(name string) (godbus.Method, bool) {
 	o := i.b.o
-	if !i.b.there && name != "GetMachineId" { // Peer answers for every path
-		return i.b.refuse("UnknownObject", "there is no object %s: it may be gone; GetManagedObjects, ListBackends and ListTasks of %s tell what there is", o.path, RootPath), true
+	m, known := i.method(name)
+	switch names := o.interfaces(); {
+	case known && (i.b.there || m.action != "" || name == "GetMachineId"): // who may not change things learns nothing of what is there; Peer answers for every path
+		return m, true
+	case !i.b.there:
+		return refusal{i.b.s, noObject(o.path)}, true
+	case i.name != "" && !slices.Contains(names, i.name):
+		return i.b.refuse("UnknownInterface", "%s has no interface %q; it has: %s", o.path, i.name, strings.Join(names, ", ")), true
+	default:
+		return i.b.refuse("UnknownMethod", "%s has no method %q in %s; introspect it for what it has", o.path, name, strings.Join(names, ", ")), true
 	}
-	names := o.interfaces()
-	if i.name != "" {
-		if !slices.Contains(names, i.name) {
-			return i.b.refuse("UnknownInterface", "%s has no interface %q; it has: %s", o.path, i.name, strings.Join(names, ", ")), true
+}
+
+// method finds one of the object's, in the interface that was named or in all.
+func (i boundInterface) method(name string) (*boundMethod, bool) {
+	for _, iface := range i.b.o.interfaces() {
+		if i.name != "" && i.name != iface {
+			continue
 		}
-		names = []string{i.name}
-	}
-	for _, iface := range names {
 		def := model()[iface]
 		for m := range def.Methods {
-			if def.Methods[m].Name != name {
+			f, served := functions[iface+"."+name]
+			if def.Methods[m].Name != name || !served {
 				continue
 			}
-			if f, ok := functions[iface+"."+name]; ok {
-				if iface == ifProperties && o.kind != ifLogControl {
-					f.action = "" // no other property can be set, whoever asks
-				}
-				return &boundMethod{s: i.b.s, object: o, gone: !i.b.there, def: &def.Methods[m], iface: iface, change: f}, true
+			if iface == ifProperties && i.b.o.kind != ifLogControl {
+				f.action = "" // no other property can be set, whoever asks
 			}
+			return &boundMethod{s: i.b.s, object: i.b.o, gone: !i.b.there && name != "GetMachineId", def: &def.Methods[m], iface: iface, change: f}, true
 		}
 	}
-	return i.b.refuse("UnknownMethod", "%s has no method %q in %s; introspect it for what it has", o.path, name, strings.Join(names, ", ")), true
+	return nil, false
+}
+
+// noObject says that nothing is at a path.
+func noObject(path godbus.ObjectPath) *godbus.Error {
+	return godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{cleanText(fmt.Sprintf(
+		"there is no object %s: it may be gone; GetManagedObjects, ListBackends and ListTasks of %s tell what there is", path, RootPath))})
 }
 
 // refuse is a method that takes anything and answers with an error of the bus's own names.

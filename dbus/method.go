@@ -95,7 +95,7 @@ func (m *boundMethod) DecodeArguments(conn *godbus.Conn, sender string, msg *god
 		return nil, asDBus(err)
 	}
 	if m.gone {
-		return nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{fmt.Sprintf("there is nothing at %s", m.object.path)})
+		return nil, noObject(m.object.path)
 	}
 	m.conn, m.msg, m.sender = conn, msg, sender
 	want := ""

@@ -59,7 +59,7 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 		{root, manager + "ListErrors", []any{option("cursor", "1")}, own + "InvalidArgument", `"1"`},
 		{root, manager + "ListBackends", []any{option("limit", int32(3))}, own + "InvalidArgument", `"limit" has type i`},
 		{root, manager + "Pause", []any{option("for-usec", uint64(1)<<60)}, own + "InvalidArgument", `longer than a lifetime`},
-		{root, manager + "History", []any{option("what", "odd")}, "", ""},
+		{root, manager + "History", []any{option("what", "odd")}, own + "InvalidArgument", `"odd" is none of: tasks, checks, transitions, workers`},
 		{root, manager + "Nothing", nil, bus + "UnknownMethod", `"Nothing"`},
 		{root, "no.Such.Thing", nil, bus + "UnknownInterface", `"no.Such"`},
 		{root + "/backends/nobody", props + "GetAll", []any{dbus.BusName + ".Backend"}, bus + "UnknownObject", `backends/nobody`},
