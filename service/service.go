@@ -59,6 +59,9 @@ type Service struct {
 	// wentHome is closed by the first look that found out whether the home is there and, if so, read it.
 	wentHome chan struct{}
 	wentOnce sync.Once
+	// onBus is closed once the bus's name is taken, or the first try failed.
+	onBus     chan struct{}
+	onBusOnce sync.Once
 
 	mu                   sync.Mutex
 	rules                plan.Rules
@@ -101,7 +104,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}
 	s := &Service{opts: o, clk: o.Clock, log: o.Log, not: newNotifier(o.Clock), rules: cfg.Plan, started: o.Clock.Now(),
-		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), entries: map[string]*entry{}, tasks: newTaskTable(),
+		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), onBus: make(chan struct{}), entries: map[string]*entry{}, tasks: newTaskTable(),
 		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1)}
 	s.cfg.Store(cfg)
 	for _, w := range warnings {
@@ -153,7 +156,9 @@ func (s *Service) Run(ctx context.Context, serve func(context.Context) error) er
 	bus, endBus := context.WithCancel(context.WithoutCancel(ctx))
 	defer endBus()
 	busErr := make(chan error, 1)
-	if serve != nil {
+	if serve == nil {
+		s.onBusOnce.Do(func() { close(s.onBus) })
+	} else {
 		side.Go(func() {
 			err := serve(bus)
 			busErr <- err
@@ -185,6 +190,7 @@ func (s *Service) awaitHome(ctx context.Context, cancel context.CancelCauseFunc)
 		return
 	case <-s.wentHome:
 	}
+	s.awaitBus(ctx)
 	s.mu.Lock()
 	locked := s.lockErr
 	s.mu.Unlock()
@@ -196,6 +202,20 @@ func (s *Service) awaitHome(ctx context.Context, cancel context.CancelCauseFunc)
 		s.log.WithError(err).Warn("systemd could not be told that the service is ready")
 	}
 	s.log.WithField("MESSAGE_ID", idStarted).Infof("ready: %s", s.statusLine())
+}
+
+// busPatience is how long READY waits for a bus that does not answer: syncs do not need it.
+const busPatience = 5 * time.Second
+
+// awaitBus waits until the service can be called: whoever is told READY may call at once.
+func (s *Service) awaitBus(ctx context.Context) {
+	t := s.clk.NewTimer(busPatience)
+	defer t.Stop()
+	select {
+	case <-s.onBus:
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // stop ends everything in order: no new work, workers, what waits to be written, the bus, the home.

@@ -131,6 +131,7 @@ func (s *Service) state() (state, why string) {
 
 // BusState is told by the bus: connected, or lost and why.
 func (s *Service) BusState(connected bool, err error) {
+	s.onBusOnce.Do(func() { close(s.onBus) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lost := ""
