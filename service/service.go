@@ -40,6 +40,8 @@ type Options struct {
 	WrapHomeRoot, WrapBackendRoot func(fsys.Root) fsys.Root
 	// Inject, if set, is called at each iteration of a worker: a fault for tests.
 	Inject func(worker string) error
+	// Mounts, if set, says that the service runs in a sandbox of its unit, and gives the mounts in there.
+	Mounts func() ([]fsys.Mount, error)
 }
 
 // Service is the engine: what is known, what is planned, what runs.
@@ -59,6 +61,8 @@ type Service struct {
 	// wentHome is closed by the first look that found out whether the home is there and, if so, read it.
 	wentHome chan struct{}
 	wentOnce sync.Once
+	// again is told of a folder for which the service must be started again.
+	again chan *status.StartAgainError
 
 	mu                   sync.Mutex
 	rules                plan.Rules
@@ -90,6 +94,7 @@ type Service struct {
 	rescan               chan struct{}
 	targets              targetMemory
 	lockErr              *home.LockedError
+	absent               map[string]bool // folders that were not there, in a sandbox
 	redundancy           map[int]int
 	oldestPin, newestPin time.Time
 }
@@ -102,7 +107,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{opts: o, clk: o.Clock, log: o.Log, not: newNotifier(o.Clock), rules: cfg.Plan, started: o.Clock.Now(),
 		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), entries: map[string]*entry{}, tasks: newTaskTable(),
-		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1)}
+		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1),
+		again: make(chan *status.StartAgainError, 1), absent: map[string]bool{}}
 	s.cfg.Store(cfg)
 	for _, w := range warnings {
 		s.log.Warn(w.String())
@@ -145,7 +151,8 @@ func (s *Service) openState(ctx context.Context) error {
 
 // Run works until ctx ends. serve, if set, owns the bus: it is started before
 // the home is read, and must return soon after its context ends. It returns a
-// *home.LockedError when another service has the home.
+// *home.LockedError when another service has the home, and a
+// *status.StartAgainError when it must be started again for its sandbox.
 func (s *Service) Run(ctx context.Context, serve func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -163,6 +170,7 @@ func (s *Service) Run(ctx context.Context, serve func(context.Context) error) er
 		})
 	}
 	side.Go(func() { s.reg.run(ctx) })
+	side.Go(func() { s.startAgain(ctx, cancel) })
 	side.Go(func() {
 		if err := s.not.feed(ctx, s.sup.healthy, func(why string) { s.log.Errorf("the watchdog is not fed: %s", why) }); err != nil {
 			s.log.WithError(err).Error("the watchdog can't be fed")
