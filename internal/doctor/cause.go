@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -38,7 +39,8 @@ func causeOf(err error) cause {
 		return cause{"endpoint-tls-name", "its certificate is for another name", "use a name of the certificate in the configuration, or get a certificate for this one"}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return cause{"endpoint-tls-expired", "its certificate is expired or not valid yet", "renew the certificate on the server; look at this machine's clock too: date"}
-	case errors.As(err, &invalid), errors.As(err, &handshake), errors.As(err, &alert), errors.As(err, &record):
+	case errors.As(err, &invalid), errors.As(err, &handshake), errors.As(err, &alert), errors.As(err, &record),
+		strings.Contains(err.Error(), "HTTP response to HTTPS client"): // net/http has no type for it
 		return cause{"endpoint-tls", "TLS does not come about", "look at http and https in its address, and at the server's certificate"}
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return cause{"endpoint-no-route", "there is no way to it from here", "look at the network: ip route get ADDRESS"}

@@ -41,6 +41,8 @@ type Options struct {
 	PythonAPI string
 	// Probe is how long one path or endpoint may take to answer; 0: 5 seconds.
 	Probe time.Duration
+	// Read is how long reading all of the home, or the service's state, may take; 0: 30 seconds.
+	Read time.Duration
 }
 
 // Service is what a running service says of itself.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type opened struct {
 
 // openHome reads the home; fs.ErrNotExist when there is none.
 func openHome(ctx context.Context, o Options) (opened, error) {
-	return bounded(ctx, o.Clock, readLimit, "read the home "+o.Paths.Home, func() (opened, error) {
+	return bounded(ctx, o.Clock, cmp.Or(o.Read, readLimit), "read the home "+o.Paths.Home, func() (opened, error) {
 		h, err := home.Open(o.Paths.Home, home.Options{Clock: o.Clock})
 		if err != nil {
 			return opened{}, err

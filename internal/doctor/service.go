@@ -22,12 +22,12 @@ func (v *visit) running(context.Context) {
 }
 
 // sameService holds the service that runs against this program: home and version.
-func (v *visit) sameService(context.Context) {
+func (v *visit) sameService(ctx context.Context) {
 	if v.Service == nil {
 		return
 	}
 	m := v.Service.Manager
-	if m.Home != "" && !v.System && realPath(m.Home) != realPath(v.Paths.Home) {
+	if m.Home != "" && !v.System && m.Home != v.Paths.Home && v.realPath(ctx, m.Home) != v.realPath(ctx, v.Paths.Home) {
 		v.add("other-home", status.SeverityError, "", "the service serves the home "+m.Home+", and yours is "+v.Paths.Home,
 			"IPFS_KIT_HOME is set in one of the two alone", "IPFS_KIT_HOME="+m.Home+" here; or in the unit: systemctl --user edit "+unitName)
 	}
@@ -37,11 +37,13 @@ func (v *visit) sameService(context.Context) {
 	}
 }
 
-func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+// realPath resolves links where it can.
+func (v *visit) realPath(ctx context.Context, path string) string {
+	real, err := bounded(ctx, v.Clock, v.Probe, "resolve "+path, func() (string, error) { return filepath.EvalSymlinks(path) })
+	if err != nil {
+		return filepath.Clean(path)
 	}
-	return filepath.Clean(path)
+	return real
 }
 
 // issues adds what the service itself knows, save what was found here with more of its cause.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -26,7 +27,7 @@ func (v *visit) state(ctx context.Context) {
 			return
 		}
 	}
-	_, err := bounded(ctx, v.Clock, readLimit, "read "+file, func() (struct{}, error) { return struct{}{}, statedb.Check(ctx, file) })
+	_, err := bounded(ctx, v.Clock, cmp.Or(v.Read, readLimit), "read "+file, func() (struct{}, error) { return struct{}{}, statedb.Check(ctx, file) })
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return
 	}
