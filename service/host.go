@@ -55,7 +55,7 @@ func Host(ctx context.Context, o HostOptions) error {
 		return err
 	}
 	var server *dbus.Server
-	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), Mounts: unitMounts(o.Getenv),
+	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), System: o.System, Mounts: unitMounts(o.Getenv),
 		Publish: func(ev status.Event) { server.Publish(ev) }})
 	if err != nil {
 		return errors.Join(err, closeBus())

@@ -24,7 +24,12 @@ import (
 const upFirst = 15 * time.Second
 
 // sandboxHint is what a person does about a folder that the sandbox does not name.
-const sandboxHint = "ipfs-kit-intelligent doctor --drop-in --install names it in the sandbox; then systemctl --user restart ipfs-kit-intelligent"
+func (s *Service) sandboxHint(path string) string {
+	if s.opts.System {
+		return "name it: systemctl edit ipfs-kit-intelligent, with [Service] and ReadWritePaths=-" + path + "; then systemctl restart ipfs-kit-intelligent"
+	}
+	return "ipfs-kit-intelligent doctor --drop-in --install names it in the sandbox; then systemctl --user restart ipfs-kit-intelligent"
+}
 
 // unitMounts gives the mounts of this process, where it runs in a unit's sandbox; else nil.
 func unitMounts(getenv func(string) string) func() ([]fsys.Mount, error) {
@@ -68,7 +73,7 @@ func (s *Service) held(path string) error {
 		return nil
 	}
 	if !came {
-		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: sandboxHint,
+		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: s.sandboxHint(path),
 			Err: fmt.Errorf("%s is read-only in the sandbox of the unit", path)}
 	}
 	again := &status.StartAgainError{Folder: path}

@@ -117,7 +117,7 @@ grep -q ' / / ro,' /proc/$pid/mountinfo || fail "there is no sandbox"
 
 # The home comes: one new start, said in the journal, and then it is served.
 home
-await test "$(systemctl --user show -p NRestarts --value $U)" = 0
+await eval 'ipfs-kit-intelligent status | grep -q "appeared after the start"'
 restarted() { [ "$(systemctl --user show -p NRestarts --value $U)" = $1 ]; }
 await restarted 1
 ipfs-kit-intelligent wait --for ready --timeout 20s

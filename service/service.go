@@ -40,6 +40,8 @@ type Options struct {
 	WrapHomeRoot, WrapBackendRoot func(fsys.Root) fsys.Root
 	// Inject, if set, is called at each iteration of a worker: a fault for tests.
 	Inject func(worker string) error
+	// System is the system's service: people mend it in other ways.
+	System bool
 	// Mounts, if set, says that the service runs in a sandbox of its unit, and gives the mounts in there.
 	Mounts func() ([]fsys.Mount, error)
 }

@@ -106,6 +106,8 @@ func (a *app) whyNot(ctx context.Context, err error) string {
 	if errors.Is(err, client.ErrNotRunning) {
 		why = strings.TrimPrefix(why, client.ErrNotRunning.Error()+": ")
 	}
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
 	if last := a.unit().lastEnd(ctx); last != "" {
 		why += "; " + last
 	}

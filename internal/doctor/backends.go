@@ -79,7 +79,7 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 	seen, err := bounded(ctx, v.Clock, v.Probe, "look at "+path, func() (place, error) { return lookAt(path) })
 	switch {
 	case hangs(err):
-		v.add("path-hangs", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s does not answer", path, name), err.Error(),
+		v.add("path-hangs", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s does not answer", path, name), plain(err),
 			"look at its mount: findmnt --target "+shell(path)+"; unmount it (umount -l) and mount it again")
 		return
 	case errors.Is(err, fs.ErrNotExist):
@@ -189,12 +189,7 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 			f = causeOf(&net.DNSError{Name: host})
 		}
 	}
-	why := err.Error()
-	var known *backend.Error
-	if errors.As(err, &known) {
-		why = known.Err.Error() // its hint is for those who do not ask doctor
-	}
-	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), why, f.mend)
+	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), plain(err), f.mend)
 }
 
 // hostOf is the name in an address, empty where it has none or a number.

@@ -6,6 +6,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,19 +94,31 @@ func Run(ctx context.Context, o Options) status.Diagnosis {
 	t := o.Clock.AfterFunc(whole, func() { cancel(errors.New("looking took too long")) })
 	defer t.Stop()
 	v := &visit{Options: o}
-	for _, check := range checks {
-		check(v, ctx)
+	// The home itself can hang after it was read once.
+	_, err := bounded(context.WithoutCancel(ctx), o.Clock, whole+2*o.Probe, "look at everything", func() (struct{}, error) {
+		for _, check := range checks {
+			check(v, ctx)
+		}
+		if v.home != nil {
+			v.home.Close() //nolint:errcheck // it was only read
+		}
+		return struct{}{}, context.Cause(ctx)
+	})
+	if err != nil {
+		v.add("not-all-looked-at", status.SeverityWarning, "", "not everything was looked at", err.Error(), "look again when the machine is less busy")
 	}
-	if v.home != nil {
-		v.home.Close() //nolint:errcheck // it was only read
+	return status.Diagnose(len(checks), v.said())
+}
+
+// said is what was found so far, without secrets.
+func (v *visit) said() []status.Finding {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	out := slices.Clone(v.findings)
+	for i, f := range out {
+		out[i].What, out[i].Why, out[i].Mend = redact.Text(f.What), redact.Text(f.Why), redact.Text(f.Mend)
 	}
-	if ctx.Err() != nil {
-		v.add("not-all-looked-at", status.SeverityWarning, "", "not everything was looked at", context.Cause(ctx).Error(), "look again when the machine is less busy")
-	}
-	for i, f := range v.findings {
-		v.findings[i] = status.Finding{Code: f.Code, Severity: f.Severity, Subject: f.Subject, What: redact.Text(f.What), Why: redact.Text(f.Why), Mend: redact.Text(f.Mend)}
-	}
-	return status.Diagnose(len(checks), v.findings)
+	return out
 }
 
 // add notes a finding; it may be called by several at once.
@@ -131,6 +144,15 @@ func bounded[T any](ctx context.Context, clk clock.Clock, limit time.Duration, w
 		var none T
 		return none, err
 	}
+}
+
+// plain is an error without the hint of a backend's: doctor has its own.
+func plain(err error) string {
+	var known *backend.Error
+	if errors.As(err, &known) {
+		return known.Err.Error()
+	}
+	return err.Error()
 }
 
 // hangs tells whether a bounded call did not return.

@@ -51,7 +51,7 @@ func (v *visit) readHome(ctx context.Context) {
 			"run ipfs-kit once, mount the disk, or say where it is: IPFS_KIT_HOME=/path, also for the service")
 		return
 	case hangs(err):
-		v.add("home-hangs", status.SeverityError, path, "the home does not answer", err.Error(), "look at its disk or mount: findmnt --target "+shell(path))
+		v.add("home-hangs", status.SeverityError, path, "the home does not answer", plain(err), "look at its disk or mount: findmnt --target "+shell(path))
 		return
 	case err != nil:
 		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), "let this user read it: ls -ld "+shell(path))

@@ -51,8 +51,9 @@ func (v *visit) issues(context.Context) {
 	if v.Service == nil {
 		return
 	}
+	found := v.said()
 	for _, i := range v.Service.Issues {
-		if i.Code == "backend-blocked" || i.Subject != "" && slices.ContainsFunc(v.findings, func(f status.Finding) bool {
+		if i.Code == "backend-blocked" || i.Subject != "" && slices.ContainsFunc(found, func(f status.Finding) bool {
 			return f.Subject == i.Subject && f.Severity != status.SeverityInfo
 		}) {
 			continue
