@@ -109,7 +109,7 @@ func TestTheSandboxOfTheUserUnit(t *testing.T) {
 # A fresh account: nothing is there yet, also not the folder of the state.
 harden
 systemctl --user start $U || fail "no start without a home"
-ipfs-kit-intelligent status | grep -q '^waiting' || fail "not waiting"
+await eval 'ipfs-kit-intelligent status | grep -q "^waiting"'
 touch ~/x 2>/dev/null || fail "the shell itself can't write"
 pid=$(systemctl --user show -p MainPID --value $U)
 grep -q ' /home/tester/.local/state/ipfs-kit-intelligent .* rw,' /proc/$pid/mountinfo || fail "the state can't be written"

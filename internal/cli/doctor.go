@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -125,19 +126,7 @@ func (a *app) showDiagnosis(d status.Diagnosis) error {
 			return err
 		}
 	} else {
-		for _, f := range d.Findings {
-			paint := a.style.warn
-			switch f.Severity {
-			case status.SeverityError:
-				paint = a.style.bad
-			case status.SeverityInfo:
-				paint = a.style.bold
-			}
-			text := wrap(fmt.Sprintf("%s: %s [%s]", f.Severity, f.What, f.Code), "  ")
-			fmt.Fprintln(a.env.Stdout, strings.Replace(text, f.Severity+":", paint(f.Severity+":"), 1))
-			fmt.Fprintln(a.env.Stdout, "  why: "+wrap(f.Why, "       "))
-			fmt.Fprintln(a.env.Stdout, "  do:  "+wrap(f.Mend, "       "))
-		}
+		a.showFindings(d.Findings)
 		if d.Healthy {
 			a.say(a.style.good("Nothing is wrong") + fmt.Sprintf(" (%d kinds of trouble were looked for).", d.Checks))
 		}
@@ -148,11 +137,48 @@ func (a *app) showDiagnosis(d status.Diagnosis) error {
 	return nil
 }
 
+// mostOfAKind is how many findings of the same code a text shows: one cause can have hundreds.
+const mostOfAKind = 10
+
+func (a *app) showFindings(all []status.Finding) {
+	count := map[string]int{}
+	for i, f := range all {
+		count[f.Code]++
+		if count[f.Code] <= mostOfAKind {
+			a.showFinding(f)
+		}
+		if more := count[f.Code] - mostOfAKind; more > 0 && (i+1 == len(all) || all[i+1].Code != f.Code) {
+			fmt.Fprintf(a.env.Stdout, "… and %d more [%s]: %s doctor --json\n", more, f.Code, a.name)
+		}
+	}
+}
+
+func (a *app) showFinding(f status.Finding) {
+	paint := a.style.warn
+	switch f.Severity {
+	case status.SeverityError:
+		paint = a.style.bad
+	case status.SeverityInfo:
+		paint = a.style.bold
+	}
+	text := wrap(fmt.Sprintf("%s: %s [%s]", f.Severity, f.What, f.Code), "  ")
+	fmt.Fprintln(a.env.Stdout, strings.Replace(text, f.Severity+":", paint(f.Severity+":"), 1))
+	fmt.Fprintln(a.env.Stdout, "  why: "+wrap(f.Why, "       "))
+	fmt.Fprintln(a.env.Stdout, "  do:  "+wrap(f.Mend, "       "))
+}
+
 // columns is how wide a text may be; words are not cut, so that commands and paths can be copied.
 const columns = 80
 
-// wrap breaks a text between words; further lines begin with indent.
+// wrap breaks a text between words; further lines begin with indent. Names that
+// others wrote must not steer the terminal.
 func wrap(text, indent string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 	var sb strings.Builder
 	width := len(indent) // the first line is indented by who prints it, at most as far
 	for i, word := range strings.Fields(text) {
