@@ -14,19 +14,21 @@ import (
 )
 
 // attach opens, locks and reads a home that is there. It is called by the dirty
-// monitor whenever the home is seen, and does nothing when it is open already.
+// monitor whenever the home is seen, and does nothing when that very folder is open already.
 func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.mu.Lock()
-	open := s.home != nil
+	now := s.home
 	s.mu.Unlock()
-	if open {
+	if now != nil && now.Here() {
 		return nil
+	}
+	if now != nil {
+		s.sawAbsent(s.opts.Paths.Home)
+		s.detach("the home was replaced by another folder")
 	}
 	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
-		s.mu.Lock()
 		s.sawAbsent(s.opts.Paths.Home)
-		s.mu.Unlock()
 		s.detach("the home is not there")
 		return nil
 	}
@@ -68,6 +70,8 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.restoreRequests()
 	s.tell(status.Event{Kind: status.ManagerChanged})
 	s.wentOnce.Do(func() { close(s.wentHome) })
+	s.metaWant.index = true
+	s.kickMeta()
 	go debug.FreeOSMemory() // what reading took is not needed any more
 	return nil
 }

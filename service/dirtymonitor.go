@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/pinindex"
 	"ipfskit.org/intelligent/internal/status"
 	"ipfskit.org/intelligent/internal/watch"
 )
@@ -14,7 +15,11 @@ import (
 // metaWant is what the metadata reader must read again.
 type metaWant struct {
 	configs, registry, buckets bool
-	pins                       map[string]bool
+	// index has all mappings looked at for the pin index.
+	index bool
+	pins  map[string]bool
+	// rows of mappings that syncs wrote, for the pin index.
+	rows map[string][]pinindex.Row
 }
 
 // dirtyMonitor is the worker of that name: it hears what changes in the home,
@@ -108,9 +113,7 @@ func (m *monitor) change(ctx context.Context, c watch.Change) error {
 	case c.Home && c.There:
 		return m.s.attach(ctx, m.p)
 	case c.Home:
-		m.s.mu.Lock()
 		m.s.sawAbsent(m.s.opts.Paths.Home)
-		m.s.mu.Unlock()
 		m.s.detach("the home is not there")
 	case c.Everything && c.Sweep && m.s.trusted() && m.s.clk.Now().Sub(m.swept) < trustFor:
 		// Every folder is watched: what changed was heard, and a look at all of it can wait.
@@ -223,6 +226,11 @@ func (s *Service) wantMeta(f func(*metaWant)) {
 	}
 	f(&s.metaWant)
 	s.mu.Unlock()
+	s.kickMeta()
+}
+
+// kickMeta wakes the metadata reader.
+func (s *Service) kickMeta() {
 	select {
 	case s.metaKick <- struct{}{}:
 	default: // it is awake

@@ -75,6 +75,10 @@ func (s *Service) homeFacts(f *status.Facts) {
 			continue
 		}
 		f.Pins.Total += b.Pins.Total
+		if t := b.Pins.Oldest; !t.IsZero() && (f.Pins.Oldest.IsZero() || t.Before(f.Pins.Oldest)) {
+			f.Pins.Oldest = t
+		}
+		f.Pins.Newest = later(f.Pins.Newest, b.Pins.Newest)
 		f.Pins.BackendsWithPins++
 		for st, n := range b.Pins.ByStatus {
 			f.Pins.ByStatus[st] += n
@@ -86,11 +90,11 @@ func (s *Service) homeFacts(f *status.Facts) {
 			f.Pins.PendingBackends = append(f.Pins.PendingBackends, name)
 		}
 	}
+	f.Pins.Incomplete = !s.pinIndexed()
 	f.Pins.Redundancy, f.Pins.UniqueCIDs = s.redundancy, 0
 	for _, n := range s.redundancy {
 		f.Pins.UniqueCIDs += n
 	}
-	f.Pins.Oldest, f.Pins.Newest = s.oldestPin, s.newestPin
 }
 
 // StatusJSON is the document of status.

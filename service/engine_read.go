@@ -95,14 +95,11 @@ func (s *Service) backend(e *entry) status.Backend {
 			b.PendingActions, b.DirtySince = uint64(d.Unsynced), d.Since //nolint:gosec // a count
 		}
 	}
-	switch {
-	case e.misconfigured != "":
+	if e.misconfigured != "" {
 		b.LastError = e.misconfigured
-		if b.Dirty {
-			b.Blocked = e.misconfigured
-		}
-	case b.Dirty:
-		b.Blocked = e.blocked.Reason
+	}
+	if b.Dirty {
+		b.Blocked = e.blockedBy()
 		if a, ok := e.tries[status.KindPinSync]; ok && a.N > 0 {
 			b.NextRetry = a.Next
 		}

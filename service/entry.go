@@ -90,6 +90,14 @@ func (e *entry) healthState() string {
 	return status.HealthUnknown
 }
 
+// blockedBy says what a dirty backend waits for that nobody here has: content, or a person who mends its configuration.
+func (e *entry) blockedBy() string {
+	if e.misconfigured != "" {
+		return e.misconfigured
+	}
+	return e.blocked.Reason
+}
+
 // isFilesystem tells whether a canonical type lies on a file system of this machine.
 func isFilesystem(typ string) bool { return typ == home.TypeFilesystem }
 

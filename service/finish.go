@@ -119,10 +119,7 @@ func (s *Service) rechoose(e *entry) {
 		return
 	}
 	s.metaWant.buckets = true
-	select {
-	case s.metaKick <- struct{}{}:
-	default: // it is awake
-	}
+	s.kickMeta()
 }
 
 // networkBack lets everything that waited for the network go on. The caller holds mu.

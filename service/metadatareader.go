@@ -80,11 +80,7 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 		s.mu.Unlock()
 	}
 	s.lookAtBackups(ctx, p, want.buckets)
-	indexed := names
-	if all {
-		indexed = cat.Names()
-	}
-	s.indexPins(ctx, h, cat, indexed, p.Beat)
+	s.indexPins(ctx, h, cat, want, names, all || want.index, p.Beat)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastScan = s.clk.Now()
@@ -100,16 +96,12 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 
 // readPins counts the mappings that changed, or all.
 func readPins(ctx context.Context, cat *catalog.Catalog, some map[string]bool, all bool, beat func()) ([]string, error) {
+	if all {
+		return cat.RefreshAllPins(ctx, beat)
+	}
 	var names []string
 	var errs []error
-	list := cat.Names()
-	if !all {
-		list = nil
-		for n := range some {
-			list = append(list, n)
-		}
-	}
-	for _, n := range list {
+	for n := range some {
 		beat()
 		changed, err := cat.RefreshPins(ctx, n)
 		if changed {

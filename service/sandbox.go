@@ -44,11 +44,14 @@ func unitMounts(getenv func(string) string) func() ([]fsys.Mount, error) {
 	return read
 }
 
-// sawAbsent remembers that a folder was not there while this process ran. The caller holds mu.
+// sawAbsent remembers that a folder was not there while this process ran.
 func (s *Service) sawAbsent(path string) {
-	if s.opts.Mounts != nil {
-		s.absent[path] = true
+	if s.opts.Mounts == nil {
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent[path] = true
 }
 
 // held says why a folder that is there can't be written: nil unless the sandbox
@@ -120,9 +123,13 @@ func (s *Service) noteAbsent(name string, err error) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	path := ""
 	if e := s.entries[name]; e != nil && e.cat != nil && isFilesystem(e.cat.Type()) {
-		s.sawAbsent(e.cat.Endpoint())
+		path = e.cat.Endpoint()
+	}
+	s.mu.Unlock()
+	if path != "" {
+		s.sawAbsent(path)
 	}
 }
 

@@ -65,40 +65,44 @@ type Service struct {
 	wentOnce sync.Once
 	// again is told of a folder for which the service must be started again.
 	again chan *status.StartAgainError
+	// indexed is closed once all mappings were looked at for the pin index.
+	indexed   chan struct{}
+	indexOnce sync.Once
 
-	mu                   sync.Mutex
-	rules                plan.Rules
-	started              time.Time
-	stopping             bool
-	home                 *home.Home // nil while waiting
-	unlock               func() error
-	homeID               string
-	cat                  *catalog.Catalog
-	entries              map[string]*entry
-	tasks                taskTable
-	totals               totals
-	network              health.Network
-	arrived              rate
-	mended               rate
-	paused               bool
-	pausedTo             time.Time
-	lastScan             time.Time
-	scans                uint64
-	checked              time.Time // last health check
-	busLost              string
-	trouble              map[string]string // what makes it degraded, by kind
-	watcher              *watch.Watcher
-	metaWant             metaWant
-	ids                  idBlock
-	errs                 map[string][]status.ErrorEntry
-	saved                map[string]savedBackend
-	complete, failed     uint64
-	rescan               chan struct{}
-	targets              targetMemory
-	lockErr              *home.LockedError
-	absent               map[string]bool // folders that were not there, in a sandbox
-	redundancy           map[int]int
-	oldestPin, newestPin time.Time
+	mu       sync.Mutex
+	rules    plan.Rules
+	started  time.Time
+	stopping bool
+	// ready: the home was read, or is known not to be there.
+	ready            bool
+	home             *home.Home // nil while waiting
+	unlock           func() error
+	homeID           string
+	cat              *catalog.Catalog
+	entries          map[string]*entry
+	tasks            taskTable
+	totals           totals
+	network          health.Network
+	arrived          rate
+	mended           rate
+	paused           bool
+	pausedTo         time.Time
+	lastScan         time.Time
+	scans            uint64
+	checked          time.Time // last health check
+	busLost          string
+	trouble          map[string]string // what makes it degraded, by kind
+	watcher          *watch.Watcher
+	metaWant         metaWant
+	ids              idBlock
+	errs             map[string][]status.ErrorEntry
+	saved            map[string]savedBackend
+	complete, failed uint64
+	rescan           chan struct{}
+	targets          targetMemory
+	absent           map[string]bool // folders that were not there, in a sandbox
+	lockErr          *home.LockedError
+	redundancy       map[int]int
 }
 
 // New makes a service with its configuration and its own memory; nothing runs yet.
@@ -108,7 +112,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}
 	s := &Service{opts: o, clk: o.Clock, log: o.Log, not: newNotifier(o.Clock), rules: cfg.Plan, started: o.Clock.Now(),
-		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), entries: map[string]*entry{}, tasks: newTaskTable(),
+		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), indexed: make(chan struct{}), entries: map[string]*entry{}, tasks: newTaskTable(),
 		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1),
 		again: make(chan *status.StartAgainError, 1), absent: map[string]bool{}}
 	s.cfg.Store(cfg)
@@ -196,12 +200,19 @@ func (s *Service) awaitHome(ctx context.Context, cancel context.CancelCauseFunc)
 	case <-s.wentHome:
 	}
 	s.mu.Lock()
-	locked := s.lockErr
+	locked, waiting := s.lockErr, s.home == nil
 	s.mu.Unlock()
+	if !waiting {
+		s.awaitIndex(ctx)
+	}
 	if locked != nil {
 		cancel(locked)
 		return
 	}
+	s.mu.Lock()
+	s.ready = true
+	s.tell(status.Event{Kind: status.ManagerChanged})
+	s.mu.Unlock()
 	if err := s.not.ready(s.statusLine()); err != nil {
 		s.log.WithError(err).Warn("systemd could not be told that the service is ready")
 	}

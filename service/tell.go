@@ -106,7 +106,7 @@ func (s *Service) state() (state, why string) {
 	switch {
 	case s.stopping:
 		return status.StateStopping, ""
-	case s.home == nil && s.cat == nil && s.trouble["home"] == "":
+	case !s.ready && s.trouble["home"] == "":
 		return status.StateStarting, "the home is being read"
 	case s.home == nil:
 		return status.StateWaiting, s.trouble["home"]

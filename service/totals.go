@@ -50,7 +50,7 @@ func factsOf(e *entry) facts {
 		return facts{}
 	}
 	f.dirty = e.cat.IsDirty()
-	f.blocked = f.dirty && e.blocked.Reason != ""
+	f.blocked = f.dirty && e.blockedBy() != ""
 	f.filesystem = isFilesystem(e.cat.Type())
 	switch e.healthState() {
 	case status.HealthHealthy, status.HealthDegraded:

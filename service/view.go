@@ -148,7 +148,7 @@ func (s *Service) view(e *entry) plan.View {
 		v.Dirty = plan.Dirty{Standing: true, Fresh: d.Version != e.stood, Unsynced: d.Unsynced, Since: d.Since, Version: d.Version, Whole: d.Whole}
 	}
 	v.Pending, v.Failed = e.cat.Pins.ByStatus[home.PinPending], e.cat.Pins.ByStatus[home.PinFailed]
-	v.Bound = len(e.cat.Buckets) > 0
+	v.Bound = e.cat.Buckets > 0
 	for kind, t := range e.live {
 		if t.State == status.TaskRunning {
 			v.Running[kind] = true

@@ -23,6 +23,7 @@ type Source interface {
 	DirtyNames(ctx context.Context) ([]string, error)
 	ReadDirty(ctx context.Context, name string) (*home.Dirty, error)
 	PinSummary(ctx context.Context, name string) (home.PinCounts, error)
+	MappingNames(ctx context.Context) ([]string, error)
 }
 
 // Backend is what the home says of one backend. It is immutable.
@@ -36,8 +37,8 @@ type Backend struct {
 	Dirty *home.Dirty
 	// Pins counts its mapping.
 	Pins home.PinCounts
-	// Buckets are the keys of the buckets that are bound to it, sorted.
-	Buckets []string
+	// Buckets counts the buckets that are bound to it.
+	Buckets int
 }
 
 // Counted tells whether the backend counts: it is configured and not disabled,
@@ -82,6 +83,7 @@ type Catalog struct {
 	backends map[string]*Backend
 	names    []string // sorted; nil when it must be made anew
 	buckets  []home.Bucket
+	bound    map[string]int            // how many buckets name a backend
 	problems map[string][]home.Problem // by what was read
 }
 
@@ -136,7 +138,7 @@ func (c *Catalog) update(name string, change func(*Backend)) {
 		c.names = nil
 	}
 	change(next)
-	if next.Config == nil && next.Row == nil && !next.IsDirty() && len(next.Buckets) == 0 {
+	if next.Config == nil && next.Row == nil && !next.IsDirty() && next.Buckets == 0 && next.Pins.Total == 0 {
 		if _, ok := c.backends[name]; ok {
 			delete(c.backends, name)
 			c.names = nil

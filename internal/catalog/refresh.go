@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"ipfskit.org/intelligent/internal/home"
 )
@@ -30,16 +31,10 @@ func (c *Catalog) RefreshAll(ctx context.Context, beat func()) ([]string, error)
 	for _, n := range names {
 		changed[n] = true
 	}
-	for _, n := range c.Names() {
-		beat()
-		diff, err := c.RefreshPins(ctx, n)
-		errs = append(errs, err)
-		if diff {
-			changed[n] = true
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	names, err = c.RefreshAllPins(ctx, beat)
+	errs = append(errs, err)
+	for _, n := range names {
+		changed[n] = true
 	}
 	return slices.Sorted(maps.Keys(changed)), errors.Join(errs...)
 }
@@ -105,23 +100,21 @@ func (c *Catalog) RefreshBuckets(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, read("the bucket registries", err)
 	}
-	bound := map[string][]string{}
-	for _, b := range buckets {
-		for _, name := range b.Backends {
-			bound[name] = append(bound[name], b.Key)
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.setProblems("buckets", problems)
-	c.buckets = buckets
+	if c.bound == nil || len(buckets) != len(c.buckets) || len(buckets) > 0 && &buckets[0] != &c.buckets[0] {
+		c.buckets, c.bound = buckets, map[string]int{}
+		for _, b := range buckets {
+			for _, name := range b.Backends {
+				c.bound[name]++
+			}
+		}
+	}
 	var changed []string
 	for name, b := range c.backends {
-		keys := bound[name]
-		slices.Sort(keys)
-		keys = slices.Compact(keys)
-		if !slices.Equal(b.Buckets, keys) {
-			c.update(name, func(b *Backend) { b.Buckets = keys })
+		if n := c.bound[name]; b.Buckets != n {
+			c.update(name, func(b *Backend) { b.Buckets = n })
 			changed = append(changed, name)
 		}
 	}
@@ -174,18 +167,55 @@ func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
+// pinProblem begins what names the problems of a mapping.
+const pinProblem = "pins "
+
+// RefreshAllPins counts every mapping, also those of folders that nothing else names.
+func (c *Catalog) RefreshAllPins(ctx context.Context, beat func()) (changed []string, err error) {
+	names, err := c.src.MappingNames(ctx)
+	if err != nil {
+		return nil, read("the folders of backends", err)
+	}
+	c.mu.RLock()
+	for name, b := range c.backends {
+		if b.Pins.Total > 0 { // its folder may be gone
+			names = append(names, name)
+		}
+	}
+	for what := range c.problems {
+		if name, ok := strings.CutPrefix(what, pinProblem); ok {
+			names = append(names, name)
+		}
+	}
+	c.mu.RUnlock()
+	slices.Sort(names)
+	var errs []error
+	for _, n := range slices.Compact(names) {
+		beat()
+		diff, err := c.RefreshPins(ctx, n)
+		errs = append(errs, err)
+		if diff {
+			changed = append(changed, n)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return changed, errors.Join(errs...)
+}
+
 // RefreshPins counts the mapping of one backend anew and tells whether that changed.
 func (c *Catalog) RefreshPins(ctx context.Context, name string) (bool, error) {
 	n, err := c.src.PinSummary(ctx, name)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		c.setProblems("pins "+name, []home.Problem{{File: "backends/" + name + "/pin_mappings.parquet", Err: err}})
+		c.setProblems(pinProblem+name, []home.Problem{{File: "backends/" + name + "/pin_mappings.parquet", Err: err}})
 		return false, read("the pin mapping of "+name, err)
 	}
-	c.setProblems("pins "+name, nil)
+	c.setProblems(pinProblem+name, nil)
 	old := c.backends[name]
-	if old == nil || old.Pins.Total == n.Total && maps.Equal(old.Pins.ByStatus, n.ByStatus) {
+	if old == nil && n.Total == 0 || old != nil && old.Pins.Equal(n) {
 		return false, nil
 	}
 	c.update(name, func(b *Backend) { b.Pins = n })

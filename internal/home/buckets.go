@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -16,8 +17,18 @@ import (
 type cachedTable struct {
 	stamp   stamp
 	sure    bool
-	buckets []Bucket
+	buckets []Bucket // sorted by key, each once
 	files   int64
+}
+
+// cachedBuckets are the distinct buckets, and what they were made of. The lists
+// are shared, never changed: a hundred thousand buckets are kept once.
+type cachedBuckets struct {
+	sources [][]Bucket
+	merged  []Bucket
+	// files are the counts of VFS indices that are not 0, by key, and withFiles the buckets that have them.
+	files     map[string]int64
+	withFiles []Bucket
 }
 
 // bucketColumns are those of all four schemas that counting needs.
@@ -25,76 +36,108 @@ var bucketColumns = []string{"bucket_id", "bucket_name", "name", "backend_names"
 
 // ReadBuckets gives the distinct buckets of all registries together, sorted by
 // key. YAML and JSON registries count where no parquet one lists the bucket.
-// What can't be read is a Problem, and its last good data stays.
+// What can't be read is a Problem, and its last good data stays. As long as
+// nothing changed it is the very same slice, which must not be changed.
 func (h *Home) ReadBuckets(ctx context.Context) ([]Bucket, []Problem, error) {
-	all := map[string]*Bucket{}
+	var sources [][]Bucket
 	var problems []Problem
-	read := func(file string, parse func(string, []byte) ([]Bucket, error), only bool) error {
-		list, err := h.bucketsOf(ctx, file, parse)
+	for _, f := range []struct {
+		file  string
+		parse func(string, []byte) ([]Bucket, error)
+	}{{fileBuckets, h.parseBucketTable}, {fileBucketsTop, h.parseBucketTable}, {fileBucketsYAML, parseBucketDoc}, {fileBucketsJSON, parseBucketDoc}} {
+		list, err := h.bucketsOf(ctx, f.file, f.parse, sources)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		if err != nil {
-			problems = append(problems, Problem{File: file, Err: err})
+			problems = append(problems, Problem{File: f.file, Err: err})
 		}
-		addBuckets(all, list, only)
-		return nil
+		sources = append(sources, list)
 	}
-	for _, f := range []string{fileBuckets, fileBucketsTop} {
-		if err := read(f, h.parseBucketTable, false); err != nil {
-			return nil, nil, err
+	h.mu.Lock()
+	c := h.buckets
+	h.mu.Unlock()
+	if c == nil || !slices.EqualFunc(c.sources, sources, sameList) {
+		c = &cachedBuckets{sources: sources, merged: mergeBuckets(sources)}
+		c.withFiles = c.merged
+	}
+	files, more, err := h.bucketFileCounts(ctx, c.merged)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !maps.Equal(c.files, files) {
+		c = &cachedBuckets{sources: c.sources, merged: c.merged, files: files, withFiles: slices.Clone(c.merged)}
+		for i := range c.withFiles {
+			c.withFiles[i].Files = files[c.withFiles[i].Key]
 		}
 	}
-	for _, f := range []string{fileBucketsYAML, fileBucketsJSON} {
-		if err := read(f, parseBucketDoc, true); err != nil {
-			return nil, nil, err
-		}
-	}
-	out := make([]Bucket, 0, len(all))
-	for _, b := range all {
-		n, err := h.bucketFiles(ctx, *b)
-		if err != nil {
-			problems = append(problems, Problem{File: b.index, Err: err})
-		}
-		b.Files = n
-		out = append(out, *b)
-	}
-	slices.SortFunc(out, func(a, b Bucket) int { return strings.Compare(a.Key, b.Key) })
-	return out, problems, nil
+	h.mu.Lock()
+	h.buckets = c
+	h.mu.Unlock()
+	return c.withFiles, append(problems, more...), nil
 }
 
-// addBuckets merges a list into all; only: just those whose name nothing lists yet.
-func addBuckets(all map[string]*Bucket, list []Bucket, only bool) {
-	named := map[string]bool{}
-	if only {
-		for _, b := range all {
-			named[b.Name] = true
-		}
-	}
-	for _, b := range list {
-		if only && named[b.Name] {
-			continue
-		}
-		old, ok := all[b.Key]
-		if !ok {
-			all[b.Key] = &b
-			continue
-		}
-		for _, n := range b.Backends {
-			if !slices.Contains(old.Backends, n) {
-				old.Backends = append(old.Backends, n)
+// sameList tells whether two slices are the very same one.
+func sameList(a, b []Bucket) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// tables is how many of the sources are parquet files, whose buckets all count.
+const tables = 2
+
+// mergeBuckets makes one list of sorted ones. Of the documents only buckets count whose name no table lists.
+func mergeBuckets(sources [][]Bucket) []Bucket {
+	merged := sources[0]
+	for i, list := range sources[1:] {
+		if i+1 >= tables && len(list) > 0 {
+			named := make(map[string]bool, len(merged))
+			for _, b := range merged {
+				named[b.Name] = true
 			}
+			list = slices.DeleteFunc(slices.Clone(list), func(b Bucket) bool { return named[b.Name] })
 		}
-		old.PinCount = max(old.PinCount, b.PinCount)
-		old.LastBackup = later(old.LastBackup, b.LastBackup)
-		if old.index == "" {
-			old.index = b.index
+		switch {
+		case len(list) == 0 || sameList(merged, list):
+		case len(merged) == 0:
+			merged = list
+		default:
+			merged = distinct(append(slices.Clone(merged), list...))
 		}
+	}
+	return merged
+}
+
+// distinct sorts buckets by key and makes one of those that have the same. The list is changed.
+func distinct(list []Bucket) []Bucket {
+	slices.SortStableFunc(list, func(a, b Bucket) int { return strings.Compare(a.Key, b.Key) })
+	out := list[:0]
+	for _, b := range list {
+		if n := len(out); n > 0 && out[n-1].Key == b.Key {
+			out[n-1].add(b)
+			continue
+		}
+		out = append(out, b)
+	}
+	return slices.Clip(out)
+}
+
+// add takes what another record of the same bucket says.
+func (b *Bucket) add(o Bucket) {
+	for _, n := range o.Backends {
+		if !slices.Contains(b.Backends, n) {
+			b.Backends = append(slices.Clip(b.Backends), n)
+		}
+	}
+	b.PinCount = max(b.PinCount, o.PinCount)
+	b.LastBackup = later(b.LastBackup, o.LastBackup)
+	if b.index == "" {
+		b.index = o.index
 	}
 }
 
-// bucketsOf reads one registry, from memory if it is the same as before.
-func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []byte) ([]Bucket, error)) ([]Bucket, error) {
+// bucketsOf reads one registry, from memory if it is the same as before. One
+// that lists the same as an earlier source shares its list.
+func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []byte) ([]Bucket, error), sources [][]Bucket) ([]Bucket, error) {
 	st, _, there := h.stat(file)
 	h.mu.Lock()
 	c, known := h.tables[file]
@@ -103,26 +146,36 @@ func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []
 		return nil, nil
 	}
 	if known && c.sure && c.stamp == st {
-		return slices.Clone(c.buckets), nil
+		return c.buckets, nil
 	}
 	data, st, err := h.read(ctx, file, h.limits.FileBytes)
 	if absent(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return slices.Clone(c.buckets), err
+		return c.buckets, err
 	}
 	list, err := parse(file, data)
 	if err != nil {
-		return slices.Clone(c.buckets), err
+		return c.buckets, err
+	}
+	list = distinct(list)
+	for _, other := range append(sources, c.buckets) {
+		if len(list) > 0 && slices.EqualFunc(list, other, Bucket.equal) {
+			list = other
+		}
 	}
 	h.mu.Lock()
 	h.tables[file] = cachedTable{stamp: st, sure: !st.fresh(h.clk.Now()), buckets: list}
 	h.mu.Unlock()
-	return slices.Clone(list), nil
+	return list, nil
 }
 
-func (h *Home) parseBucketTable(file string, data []byte) ([]Bucket, error) {
+func (b Bucket) equal(o Bucket) bool {
+	return b.Key == o.Key && b.Name == o.Name && b.PinCount == o.PinCount && b.LastBackup.Equal(o.LastBackup) && b.index == o.index && slices.Equal(b.Backends, o.Backends)
+}
+
+func (h *Home) parseBucketTable(_ string, data []byte) ([]Bucket, error) {
 	t, err := parquetfile.Read(data, bucketColumns, h.limits)
 	if err != nil {
 		return nil, err
@@ -130,30 +183,46 @@ func (h *Home) parseBucketTable(file string, data []byte) ([]Bucket, error) {
 	if t.NumRows() > 0 && !t.Has("bucket_name") && !t.Has("name") {
 		return nil, &parquetfile.UnsupportedError{Column: "bucket_name", Feature: "a bucket registry without names"}
 	}
-	var out []Bucket
+	out := make([]Bucket, 0, t.NumRows())
+	shared := sharedNames{}
 	for i := range t.NumRows() {
-		text := func(cols ...string) string {
-			for _, c := range cols {
-				if s, ok := t.Column(c).String(i); ok && s != "" {
-					return s
-				}
-			}
-			return ""
-		}
-		b := Bucket{Name: text("bucket_name", "name"), Source: file, index: text("vfs_index_path")}
+		b := Bucket{Name: firstText(t, i, "bucket_name", "name"), index: firstText(t, i, "vfs_index_path")}
 		if b.Name == "" {
 			continue
 		}
 		b.Key = b.Name
-		if id := text("bucket_id"); strings.Contains(id, "/") {
+		if id := firstText(t, i, "bucket_id"); strings.Contains(id, "/") {
 			b.Key = id
 		}
-		b.Backends = bindings(t, i)
+		if h.usualIndex(b) {
+			b.index = ""
+		}
+		b.Backends = shared.of(t, i)
 		b.PinCount, _ = t.Column("pin_count").Int(i)
 		b.LastBackup, _ = t.Column("last_backup").Time(i)
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+// sharedNames keeps equal lists of backends once, by the text that they were read from.
+type sharedNames map[string][]string
+
+func (s sharedNames) of(t *parquetfile.Table, row int) []string {
+	text := ""
+	for _, col := range []string{"backend_names", "backend_bindings", "backend"} {
+		v, ok := t.Column(col).String(row)
+		if !ok && t.Column(col).Value(row) != nil {
+			return bindings(t, row) // a list
+		}
+		text += v + "\x00"
+	}
+	list, known := s[text]
+	if !known {
+		list = bindings(t, row)
+		s[text] = list
+	}
+	return list
 }
 
 // bindings are the backends of a bucket: backend_names, else backend_bindings, else backend.
@@ -198,7 +267,7 @@ func parseBucketDoc(file string, data []byte) ([]Bucket, error) {
 	var out []Bucket
 	add := func(name string, v any) {
 		fields, _ := v.(map[string]any) //nolint:errcheck // another type has no fields
-		b := Bucket{Name: name, Source: file}
+		b := Bucket{Name: name}
 		if s, ok := fields["bucket_name"].(string); ok && s != "" {
 			b.Name = s
 		}
@@ -256,19 +325,30 @@ func (h *Home) indexFiles(b Bucket) []string {
 	if !safeName(b.Name) {
 		return nil
 	}
-	files := []string{path.Join("vfs_indices", b.Name+".parquet"), path.Join("vfs_indices", b.Name, "index.parquet"), path.Join("buckets", b.Name+".parquet")}
-	if b.index != "" {
-		rel := b.index
-		if filepath.IsAbs(rel) {
-			r, err := filepath.Rel(h.Path(), rel)
-			if err != nil || strings.HasPrefix(r, "..") {
-				return files
-			}
-			rel = r
-		}
-		files = append([]string{filepath.ToSlash(rel), path.Join(filepath.ToSlash(rel), "index.parquet")}, files...)
+	files := []string{path.Join(dirVFS, b.Name+".parquet"), path.Join(dirVFS, b.Name, "index.parquet"), path.Join(dirBucketTables, b.Name+".parquet")}
+	if rel, ok := h.relative(b.index); ok {
+		files = append([]string{rel, path.Join(rel, "index.parquet")}, files...)
 	}
 	return files
+}
+
+// relative gives a path from a registry below the home; false for none, and for one outside of it.
+func (h *Home) relative(name string) (string, bool) {
+	if filepath.IsAbs(name) {
+		rest, ok := strings.CutPrefix(name, h.Path()+"/")
+		if !ok {
+			return "", false
+		}
+		name = rest
+	}
+	return filepath.ToSlash(name), name != "" && filepath.IsLocal(name)
+}
+
+// usualIndex tells whether the path that a registry names is where the index is looked for anyway.
+func (h *Home) usualIndex(b Bucket) bool {
+	rel, ok := h.relative(b.index)
+	rest, below := strings.CutPrefix(rel, dirVFS+"/")
+	return !ok || below && (rest == b.Name || rest == b.Name+".parquet" || rest == b.Name+"/index.parquet")
 }
 
 // indexColumns are those of all schemas of VFS indices.
@@ -294,8 +374,41 @@ func (h *Home) indexOf(ctx context.Context, b Bucket) (t *parquetfile.Table, st 
 	return nil, stamp{}, "", nil
 }
 
+// bucketFileCounts counts the files of all buckets that have a VFS index, -1 where it
+// can't be read. What is in the two usual folders is listed once, not asked for a bucket at a time.
+func (h *Home) bucketFileCounts(ctx context.Context, list []Bucket) (map[string]int64, []Problem, error) {
+	there := map[string]bool{}
+	for _, dir := range []string{dirVFS, dirBucketTables} {
+		entries, err := h.list(ctx, dir)
+		if err != nil {
+			return nil, []Problem{{File: dir, Err: err}}, ctx.Err()
+		}
+		for _, e := range entries {
+			there[dir+"/"+e.Name()] = true
+		}
+	}
+	counts := map[string]int64{}
+	var problems []Problem
+	for _, b := range list {
+		if b.index == "" && (len(there) == 0 || !there[dirVFS+"/"+b.Name] && !there[dirVFS+"/"+b.Name+".parquet"] && !there[dirBucketTables+"/"+b.Name+".parquet"]) {
+			continue
+		}
+		n, file, err := h.bucketFiles(ctx, b)
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		if err != nil {
+			problems = append(problems, Problem{File: file, Err: err})
+		}
+		if n != 0 {
+			counts[b.Key] = n
+		}
+	}
+	return counts, problems, nil
+}
+
 // bucketFiles counts the files of a bucket: 0 without an index, -1 where it can't be read.
-func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, error) {
+func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error) {
 	for _, file := range h.indexFiles(b) {
 		st, fi, there := h.stat(file)
 		if !there || !fi.Mode().IsRegular() {
@@ -305,16 +418,16 @@ func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, error) {
 		c, known := h.tables[file]
 		h.mu.Unlock()
 		if known && c.sure && c.stamp == st {
-			return c.files, nil
+			return c.files, file, nil
 		}
 		break
 	}
 	t, st, file, err := h.indexOf(ctx, b)
 	if err != nil {
-		return -1, err
+		return -1, file, err
 	}
 	if t == nil {
-		return 0, nil
+		return 0, "", nil
 	}
 	var n int64
 	for i := range t.NumRows() {
@@ -325,7 +438,7 @@ func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, error) {
 	h.mu.Lock()
 	h.tables[file] = cachedTable{stamp: st, sure: !st.fresh(h.clk.Now()), files: n}
 	h.mu.Unlock()
-	return n, nil
+	return n, file, nil
 }
 
 func firstText(t *parquetfile.Table, row int, cols ...string) string {

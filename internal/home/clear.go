@@ -26,6 +26,7 @@ func (h *Home) ClearDirty(ctx context.Context, name string, c Cleared) (*Dirty, 
 		err := h.replace(ctx, change{name: file, limit: maxMark,
 			apply: func(old []byte) ([]byte, error) { return h.clearMark(file, old, seen, done) },
 			note:  func(other []byte) { h.noteOther(file, other) },
+			once:  hasNoActions,
 			merge: func(current, other []byte) ([]byte, error) {
 				h.noteOther(file, other)
 				return mergeMarks(current, other)
@@ -225,6 +226,12 @@ func pythonEpoch(t time.Time) json.Number {
 		s += ".0"
 	}
 	return json.Number(s)
+}
+
+// hasNoActions tells whether a mark is set or cleared as a whole.
+func hasNoActions(data []byte) bool {
+	m := parseMark(data)
+	return m.err == nil && len(m.actions) == 0
 }
 
 // mergeMarks adds the actions of other that current doesn't have; nil when there are none.

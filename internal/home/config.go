@@ -52,6 +52,8 @@ type Config struct {
 	Err error
 	// Differs says that the other layout has a file of the same name that says something else.
 	Differs string
+
+	target string // of Target, made when it was read
 }
 
 // BackendLimits bound what a backend is asked for.
@@ -135,6 +137,9 @@ func withoutCredentials(s string) string {
 // Target is the backend's identity: a configuration with another target is
 // another place, where nothing is stored yet (architecture, law 12). It holds no secret.
 func (c *Config) Target() string {
+	if c.target != "" {
+		return c.target
+	}
 	place := c.Endpoint()
 	if c.Type == TypeFilesystem && place != "" {
 		place = filepath.Clean(place)
@@ -166,6 +171,7 @@ func (c *Config) interpret(doc map[string]any) {
 	if c.Type == TypeFilesystem && c.Err == nil {
 		c.checkRoot()
 	}
+	c.target = c.Target()
 	c.Enabled = true
 	if v, ok := doc["enabled"].(bool); ok {
 		c.Enabled = v

@@ -16,6 +16,8 @@ type cachedConfig struct {
 	stamp  stamp
 	config Config
 	sure   bool
+	// beaten: its settings were not kept.
+	beaten bool
 }
 
 // Configs reads all configurations of both layouts; backends/ wins over
@@ -23,7 +25,7 @@ type cachedConfig struct {
 func (h *Home) Configs(ctx context.Context) (map[string]Config, []Problem, error) {
 	out := map[string]Config{}
 	var problems []Problem
-	for _, dir := range []string{dirConfigs, dirBackends} {
+	for _, dir := range []string{dirBackends, dirConfigs} {
 		entries, err := h.list(ctx, dir)
 		if err != nil {
 			return nil, nil, err
@@ -33,27 +35,31 @@ func (h *Home) Configs(ctx context.Context) (map[string]Config, []Problem, error
 			if kind != BackendConfig || !safeName(name) || e.IsDir() {
 				continue
 			}
-			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name()), name)
+			winner, beaten := out[name]
+			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name()), name, beaten)
 			if err != nil {
 				return nil, nil, err
 			}
 			if !there {
 				continue
 			}
-			if old, ok := out[name]; ok && !c.same(&old) {
-				c.Differs = old.File
-			}
-			out[name] = c
 			if c.Err != nil {
 				problems = append(problems, Problem{File: c.File, Err: c.Err})
+			}
+			if !beaten {
+				out[name] = c
+			} else if !winner.same(&c) {
+				winner.Differs = c.File
+				out[name] = winner
 			}
 		}
 	}
 	return out, problems, nil
 }
 
-// readConfig reads one file, from memory if it is the same as before.
-func (h *Home) readConfig(ctx context.Context, file, name string) (Config, bool, error) {
+// readConfig reads one file, from memory if it is the same as before. Of one that
+// is beaten by another file only what tells whether the two differ is kept.
+func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool) (Config, bool, error) {
 	st, _, there := h.stat(file)
 	if !there {
 		return Config{}, false, nil
@@ -61,7 +67,7 @@ func (h *Home) readConfig(ctx context.Context, file, name string) (Config, bool,
 	h.mu.Lock()
 	c, known := h.config[file]
 	h.mu.Unlock()
-	if known && c.sure && c.stamp == st {
+	if known && c.sure && c.stamp == st && (beaten || !c.beaten) {
 		return c.config, true, nil
 	}
 	data, st, err := h.read(ctx, file, maxConfig)
@@ -77,8 +83,11 @@ func (h *Home) readConfig(ctx context.Context, file, name string) (Config, bool,
 	} else {
 		parseConfig(&cfg, data)
 	}
+	if beaten {
+		cfg.Settings = nil
+	}
 	h.mu.Lock()
-	h.config[file] = cachedConfig{stamp: st, config: cfg, sure: !st.fresh(h.clk.Now())}
+	h.config[file] = cachedConfig{stamp: st, config: cfg, sure: !st.fresh(h.clk.Now()), beaten: beaten}
 	h.mu.Unlock()
 	return cfg, true, nil
 }

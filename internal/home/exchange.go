@@ -25,6 +25,12 @@ type change struct {
 	// merge puts what another program wrote into the old file, after it was
 	// swapped out, into the current content. A nil result: there is nothing of it to add.
 	merge func(current, other []byte) ([]byte, error)
+	// keep, if set, makes new content where our change is in the current one no more: a
+	// program that read before our change wrote after it. A nil result: it is there.
+	keep func(current []byte) ([]byte, error)
+	// once, if set, says that what another program wrote has no parts that could be
+	// taken away one by one: merging it a second time would only undo what was done since.
+	once func(other []byte) bool
 	// note, if set, is shown what another program wrote between our read and the exchange.
 	note func(other []byte)
 }
@@ -32,9 +38,14 @@ type change struct {
 // maxRounds bounds how often a file that another program keeps changing is swapped again.
 const maxRounds = 5
 
-// lateLooks are when a file that was swapped out is looked at again: Python may
-// have had it open, and writes into it.
-var lateLooks = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second}
+// lateLooks are the waits before a file that was swapped out is looked at again:
+// Python may have had it open, and writes into it. The first ones are for every
+// file, all of them for one that somebody wrote into or still has open: what is
+// merged from it may be taken away by a program that read before and writes after.
+var lateLooks = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second}
+
+// usualLooks are enough for a file that nobody wrote into.
+const usualLooks = 3
 
 // replace changes a file so that nothing that Python writes meanwhile is lost:
 // the new content is written beside and synced, the two are exchanged, and what
@@ -149,21 +160,46 @@ func (h *Home) lookLater(c change, temp string, base []byte) {
 	if temp == "" {
 		return
 	}
+	mine := h.ownStamp(c.name)
 	h.late.Go(func() {
-		for _, d := range lateLooks {
-			t := h.clk.NewTimer(d)
-			select {
-			case <-t.C:
-			case <-h.closing:
-				t.Stop()
-			}
+		raced, writing := base == nil, false
+		var merged []byte
+		for i, d := range lateLooks {
+			ending := h.waitLook(d)
+			writing, _ = fsys.BeingWritten(h.root, temp) //nolint:errcheck // it is gone: nobody writes
 			now, _, err := h.read(context.Background(), temp, c.limit)
-			if err == nil && len(now) > 0 && !bytes.Equal(now, base) {
-				h.mergeLate(c, now) //nolint:errcheck // one of the two is half written: the next look sees it whole
+			if err == nil && !bytes.Equal(now, base) {
+				raced = true
+				again := merged != nil && bytes.Equal(now, merged) && c.once != nil && c.once(now)
+				if len(now) > 0 && !again && h.mergeLate(c, now) == nil { // else one of the two is half written: the next look sees it whole
+					merged = now
+				}
+			}
+			if now, _, there := h.stat(c.name); c.keep != nil && there && now != mine {
+				again := c
+				again.apply = c.keep
+				h.replace(context.Background(), again) //nolint:errcheck // it is half written: the next look sees it whole
+			}
+			if !raced && !writing && (ending || i+1 >= usualLooks) {
+				break
 			}
 		}
-		h.discard(temp) //nolint:errcheck // what is left is swept at the next start
+		if !writing {
+			h.discard(temp) //nolint:errcheck // what is left is swept at the next start
+		}
 	})
+}
+
+// waitLook waits, and tells whether the home is being closed: then it does not wait.
+func (h *Home) waitLook(d time.Duration) (ending bool) {
+	t := h.clk.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return false
+	case <-h.closing:
+		return true
+	}
 }
 
 // mergeLate puts what came into a swapped-out file into the current one. An error means that it is not whole yet.

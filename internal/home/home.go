@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -30,15 +31,16 @@ type Home struct {
 	settle time.Duration
 	limits parquetfile.Limits
 
-	mu     sync.Mutex
-	locks  map[string]*sync.Mutex // one writer a file
-	own    map[string]stamp       // what this program wrote last, by name
-	marks  map[string]cachedMark
-	known  map[string]map[string]knownAction // unsynced actions by file and identity
-	pins   map[string]cachedPins
-	config map[string]cachedConfig
-	rows   cached[[]RegistryRow]
-	tables map[string]cachedTable
+	mu      sync.Mutex
+	locks   map[string]*sync.Mutex // one writer a file
+	own     map[string]stamp       // what this program wrote last, by name
+	marks   map[string]cachedMark
+	known   map[string]map[string]knownAction // unsynced actions by file and identity
+	pins    map[string]cachedPins
+	config  map[string]cachedConfig
+	rows    cached[[]RegistryRow]
+	tables  map[string]cachedTable
+	buckets *cachedBuckets
 
 	// late looks after writers that had a file open across an exchange.
 	late    sync.WaitGroup
@@ -69,6 +71,16 @@ func Open(path string, o Options) (*Home, error) {
 
 // Path is the home's absolute path.
 func (h *Home) Path() string { return h.root.Path() }
+
+// Here tells whether the folder at its path is still this one, and not another that took its place.
+func (h *Home) Here() bool {
+	mine, err := h.root.Stat(".")
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(h.root.Path())
+	return err == nil && os.SameFile(mine, there)
+}
 
 // Root is the home's folder, for backups and restores.
 func (h *Home) Root() fsys.Root { return h.root }

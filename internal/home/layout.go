@@ -14,6 +14,8 @@ const (
 	dirIndex        = "backend_index"
 	dirBuckets      = "bucket_index"
 	dirCars         = "cars"
+	dirVFS          = "vfs_indices"
+	dirBucketTables = "buckets"
 	fileRegistry    = "backend_index/backend_registry.parquet"
 	fileBuckets     = "bucket_index/bucket_registry.parquet"
 	fileBucketsTop  = "bucket_registry.parquet"

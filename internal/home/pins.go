@@ -55,14 +55,15 @@ func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	if err != nil {
 		return c, fmt.Errorf("read %s: %w", file, err)
 	}
-	rows, err := parsePins(data, []string{"cid", "status"}, h.limits)
+	rows, err := parsePins(data, []string{"cid", "status", "created_at"}, h.limits)
 	if err != nil {
 		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
 	}
-	c = cachedPins{stamp: st, sure: !st.fresh(h.clk.Now()), counts: PinCounts{Total: len(rows), ByStatus: map[string]int{}}}
+	c = cachedPins{stamp: st, sure: !st.fresh(h.clk.Now()), counts: PinCounts{ByStatus: map[string]int{}}}
 	for _, p := range rows {
-		c.counts.ByStatus[p.Status]++
+		c.counts.count(p)
 		if p.Status == PinPending || p.Status == PinFailed {
+			p.CreatedAt = ""
 			c.open = append(c.open, p)
 		}
 	}
@@ -87,6 +88,21 @@ func (h *Home) ReadPins(ctx context.Context, name string) ([]Pin, error) {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
 	return rows, nil
+}
+
+// MappingNames lists the folders of backends, sorted: each may have a mapping, also where nothing else names the backend.
+func (h *Home) MappingNames(ctx context.Context) ([]string, error) {
+	entries, err := h.list(ctx, dirBackends)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() && safeName(e.Name()) {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
 }
 
 // PinStamp differs whenever the mapping's file differs; empty when there is none.
@@ -169,6 +185,7 @@ func (h *Home) UpdatePins(ctx context.Context, name string, updates []PinUpdate)
 	now := h.clk.Now()
 	err := h.replace(ctx, change{name: mappingFile(name), limit: h.limits.FileBytes,
 		apply: func(old []byte) ([]byte, error) { return applyPins(old, name, updates, now, h.limits) },
+		keep:  func(current []byte) ([]byte, error) { return keepPins(current, name, updates, now, h.limits) },
 		merge: func(current, other []byte) ([]byte, error) {
 			return mergeRows(current, other, "cid", h.limits)
 		}})
@@ -212,6 +229,26 @@ func applyPins(old []byte, backend string, updates []PinUpdate, now time.Time, l
 		return nil, nil
 	}
 	return parquetfile.Rewrite(old, e, l)
+}
+
+// keepPins puts rows back that were added and are gone; nil where all are there.
+// What became of a row that is there is not ours to undo.
+func keepPins(current []byte, backend string, updates []PinUpdate, now time.Time, l parquetfile.Limits) ([]byte, error) {
+	t, err := parquetfile.Read(current, []string{"cid"}, l)
+	if err != nil {
+		return nil, err
+	}
+	have := make(map[string]bool, t.NumRows())
+	for i := range t.NumRows() {
+		if cid, ok := t.Column("cid").String(i); ok {
+			have[cid] = true
+		}
+	}
+	gone := slices.DeleteFunc(slices.Clone(updates), func(u PinUpdate) bool { return have[u.CID] })
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	return applyPins(current, backend, gone, now, l)
 }
 
 // editPin sets the cells of one row that differ.
@@ -268,41 +305,4 @@ func mergeMeta(old string, meta map[string]any) string {
 		return old
 	}
 	return string(out)
-}
-
-// mergeRows appends the rows of other whose key current doesn't have; nil when there are none.
-func mergeRows(current, other []byte, key string, l parquetfile.Limits) ([]byte, error) {
-	theirs, err := parquetfile.Read(other, nil, l)
-	if err != nil {
-		return nil, err
-	}
-	ours, err := parquetfile.Read(current, []string{key}, l)
-	if err != nil {
-		return nil, err
-	}
-	have := map[string]bool{}
-	for i := range ours.NumRows() {
-		if k, ok := ours.Column(key).String(i); ok {
-			have[k] = true
-		}
-	}
-	var e parquetfile.Edit
-	for i := range theirs.NumRows() {
-		k, ok := theirs.Column(key).String(i)
-		if !ok || have[k] {
-			continue
-		}
-		row := map[string]any{}
-		for _, col := range theirs.Names() {
-			switch v := theirs.Column(col).Value(i).(type) {
-			case string, bool, int64, float64, time.Time:
-				row[col] = v
-			}
-		}
-		e.Append = append(e.Append, row)
-	}
-	if len(e.Append) == 0 {
-		return nil, nil
-	}
-	return parquetfile.Rewrite(current, e, l)
 }

@@ -12,7 +12,7 @@ import (
 	"ipfskit.org/intelligent/internal/testenv"
 )
 
-// Python rewrites the same mapping and registry, in place and unlocked, while we do: no row, column or value of either is lost.
+// Python rewrites the same mapping and registry, in place and unlocked, while we do: no row, column or value of either side is lost.
 func TestPythonRewritingParquetMeanwhileLosesNothing(t *testing.T) {
 	python := testenv.Python(t)
 	h := newHome(t)
@@ -44,7 +44,7 @@ for i in range(n):
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	ours := 0
+	ours, written := 0, []bool{}
 	for running := true; running; ours++ {
 		select {
 		case err := <-ended:
@@ -55,9 +55,11 @@ for i in range(n):
 		default:
 		}
 		name := fmt.Sprintf("go%d", ours)
-		if err := h.UpdatePins(t.Context(), "nas", []PinUpdate{{CID: name, Status: PinStored}}); err != nil && !strings.Contains(err.Error(), "damaged") {
+		err := h.UpdatePins(t.Context(), "nas", []PinUpdate{{CID: name, Status: PinStored}})
+		if err != nil && !strings.Contains(err.Error(), "damaged") {
 			t.Fatal(err) // a file that Python is in the middle of writing is said to be damaged
 		}
+		written = append(written, err == nil)
 		if err := h.UpdateRegistry(t.Context(), []RegistryUpdate{{Name: name, Health: &RegistryHealth{Status: "healthy", Type: "filesystem", CheckedAt: time.Now()}}}); err != nil && !strings.Contains(err.Error(), "damaged") {
 			t.Fatal(err)
 		}
@@ -83,6 +85,11 @@ for i in range(n):
 	for i := range n {
 		if name := fmt.Sprintf("py%d", i); !have[name] || !listed[name] {
 			t.Errorf("Python's row %s: in the mapping %v, in the registry %v", name, have[name], listed[name])
+		}
+	}
+	for i := range written {
+		if name := fmt.Sprintf("go%d", i); written[i] && !have[name] {
+			t.Errorf("our row %s is not in the mapping", name)
 		}
 	}
 	check := `

@@ -47,6 +47,12 @@ func (h *Home) IsOwn(name string, fi fs.FileInfo) bool {
 	return ok && s.ino == now.ino && s.size == now.size && s.mtime == now.mtime
 }
 
+func (h *Home) ownStamp(name string) stamp {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.own[name]
+}
+
 func (h *Home) remember(name string, s stamp) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -4,15 +4,12 @@ import (
 	"context"
 	"path"
 	"strings"
-	"time"
 )
 
-// sweepAge is how old a temporary file of ours must be to be a dead run's.
-const sweepAge = time.Minute
-
-// Sweep takes care of what a killed run left: a file that was swapped out and may
-// hold an action of Python's that came in the same instant is merged, then
-// removed. It gives how many there were.
+// Sweep takes care of what a killed run left: a file of marks that was swapped
+// out, and may hold an action of Python's that came in the same instant, is merged
+// and then removed, as it would have been; all else is removed. It gives how many
+// there were. The caller holds the home's lock, so that no other run is at work.
 func (h *Home) Sweep(ctx context.Context) (int, error) {
 	n := 0
 	dirs := []string{dirMarks, dirState, dirIndex}
@@ -25,43 +22,42 @@ func (h *Home) Sweep(ctx context.Context) (int, error) {
 			dirs = append(dirs, path.Join(dirBackends, e.Name()))
 		}
 	}
-	for _, dir := range dirs {
+	for len(dirs) > 0 {
+		dir := dirs[0]
+		dirs = dirs[1:]
 		entries, err := h.list(ctx, dir)
 		if err != nil {
 			return n, err
 		}
 		for _, e := range entries {
+			if e.IsDir() && e.Name() == nameMark && path.Dir(dir) == dirBackends {
+				dirs = append(dirs, path.Join(dir, nameMark))
+			}
 			if !strings.HasPrefix(e.Name(), tempPrefix) || !strings.HasSuffix(e.Name(), ".tmp") {
 				continue
 			}
-			name := path.Join(dir, e.Name())
-			if _, fi, there := h.stat(name); !there || h.clk.Now().Sub(fi.ModTime()) < sweepAge {
+			n++
+			if c, ok := leftover(dir, e.Name()); ok {
+				h.lookLater(c, path.Join(dir, e.Name()), nil)
 				continue
 			}
-			h.mergeLeftover(ctx, dir, e.Name())
-			if err := h.discard(name); err != nil {
+			if err := h.discard(path.Join(dir, e.Name())); err != nil {
 				return n, err
 			}
-			n++
 		}
 	}
 	return n, nil
 }
 
-// mergeLeftover merges one file of marks that was swapped out; half a file, and anything else, has nothing to merge.
-func (h *Home) mergeLeftover(ctx context.Context, dir, temp string) {
+// leftover is the change that left a file of marks; false for any other file. (Of
+// a mapping or registry nothing is merged: a row that somebody removed since would come back.)
+func leftover(dir, temp string) (change, bool) {
 	base := strings.TrimSuffix(strings.TrimPrefix(temp, tempPrefix), ".tmp")
 	dot := strings.LastIndexByte(base, '.')
 	if dot < 0 {
-		return
+		return change{}, false
 	}
 	name := path.Join(dir, base[:dot])
-	if kind, _ := Classify(name); kind != Mark {
-		return
-	}
-	data, _, err := h.read(ctx, path.Join(dir, temp), maxMark)
-	if err != nil || len(data) == 0 {
-		return
-	}
-	h.mergeLate(change{name: name, limit: maxMark, merge: mergeMarks}, data) //nolint:errcheck // half a file has nothing to merge
+	kind, _ := Classify(name)
+	return change{name: name, limit: maxMark, once: hasNoActions, merge: mergeMarks}, kind == Mark
 }

@@ -2,6 +2,7 @@ package home
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -108,6 +109,27 @@ type PinUpdate struct {
 type PinCounts struct {
 	Total    int
 	ByStatus map[string]int
+	// Oldest and Newest are the first and the last created_at; zero where no row has one.
+	Oldest, Newest time.Time
+}
+
+// Equal tells whether two mappings count the same.
+func (c PinCounts) Equal(o PinCounts) bool {
+	return c.Total == o.Total && c.Oldest.Equal(o.Oldest) && c.Newest.Equal(o.Newest) && maps.Equal(c.ByStatus, o.ByStatus)
+}
+
+// count adds one row.
+func (c *PinCounts) count(p Pin) {
+	c.Total++
+	c.ByStatus[p.Status]++
+	t, ok := parseISO(p.CreatedAt)
+	if !ok {
+		return
+	}
+	if c.Oldest.IsZero() || t.Before(c.Oldest) {
+		c.Oldest = t
+	}
+	c.Newest = later(c.Newest, t)
 }
 
 // RegistryRow is a row of backend_index/backend_registry.parquet.
@@ -158,8 +180,6 @@ type Bucket struct {
 	LastBackup time.Time
 	// Files counts the files of its VFS index: 0 when it has none, -1 when it can't be read.
 	Files int64
-	// Source is the registry file it was found in first, relative to the home.
-	Source string
 
-	index string // vfs_index_path of the registry
+	index string // vfs_index_path of the registry, where it is not the usual one
 }

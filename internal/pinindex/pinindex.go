@@ -11,7 +11,6 @@ import (
 
 	"github.com/ipfs/go-cid"
 
-	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/statedb"
 )
 
@@ -30,51 +29,138 @@ func key(text string) []byte {
 	return c.Bytes()
 }
 
-// Stale tells whether a backend's rows were read from another state of its mapping.
-func (x *Index) Stale(ctx context.Context, backend, stamp string) (bool, error) {
-	rows, err := x.db.Query(ctx, "SELECT stamp FROM pin_backends WHERE name = ?", backend)
-	if err != nil {
-		return false, fmt.Errorf("look up %s in the pin index: %w", backend, err)
-	}
-	known := ""
-	if rows.Next() {
-		err = rows.Scan(&known)
-	}
-	return known != stamp, errors.Join(err, rows.Close())
+// Row is what the index keeps of a row of a mapping.
+type Row struct{ CID, Status string }
+
+// Mapping is a backend's mapping as it was read; Stamp names the state of its file.
+type Mapping struct {
+	Backend, Stamp string
+	Rows           []Row
 }
 
-// Update replaces the rows of one backend, in one transaction.
-func (x *Index) Update(ctx context.Context, backend, stamp string, pins []home.Pin) error {
+// Stamps tells which state of each backend's mapping the index holds.
+func (x *Index) Stamps(ctx context.Context) (stamps map[string]string, err error) {
+	rows, err := x.db.Query(ctx, "SELECT name, stamp FROM pin_backends")
+	if err != nil {
+		return nil, fmt.Errorf("read what the pin index holds: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	stamps = map[string]string{}
+	for rows.Next() {
+		var name, stamp string
+		if err := rows.Scan(&name, &stamp); err != nil {
+			return nil, err
+		}
+		stamps[name] = stamp
+	}
+	return stamps, rows.Err()
+}
+
+// Update replaces the rows of some backends, in one transaction.
+func (x *Index) Update(ctx context.Context, list []Mapping) error {
 	err := x.db.Tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO pin_backends(name, stamp) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET stamp = excluded.stamp", backend, stamp); err != nil {
-			return err
-		}
-		var id int64
-		if err := tx.QueryRowContext(ctx, "SELECT id FROM pin_backends WHERE name = ?", backend).Scan(&id); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM pins WHERE backend = ?", id); err != nil {
-			return err
-		}
-		insert, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO pins(cid, backend, status) VALUES(?, ?, ?)")
-		if err != nil {
-			return err
-		}
-		for _, p := range pins {
-			if _, err := insert.ExecContext(ctx, key(p.CID), id, p.Status); err != nil {
-				return errors.Join(err, insert.Close())
+		for _, m := range list {
+			id, err := idOf(ctx, tx, m.Backend, m.Stamp)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "DELETE FROM pins WHERE backend = ?", id); err != nil {
+				return err
+			}
+			if err := insert(ctx, tx, id, m.Rows); err != nil {
+				return err
 			}
 		}
-		return insert.Close()
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("update the pin index of %s: %w", backend, err)
+		return fmt.Errorf("update the pin index: %w", err)
 	}
 	return nil
 }
 
-// Drop forgets a backend.
-func (x *Index) Drop(ctx context.Context, backend string) error {
+// idOf gives a backend its number, and writes down which state of its mapping is held.
+func idOf(ctx context.Context, tx *sql.Tx, backend, stamp string) (id int64, err error) {
+	_, err = tx.ExecContext(ctx, "INSERT INTO pin_backends(name, stamp) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET stamp = excluded.stamp", backend, stamp)
+	if err != nil {
+		return 0, err
+	}
+	return id, tx.QueryRowContext(ctx, "SELECT id FROM pin_backends WHERE name = ?", backend).Scan(&id)
+}
+
+func insert(ctx context.Context, tx *sql.Tx, id int64, rows []Row) (err error) {
+	st, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO pins(cid, backend, status) VALUES(?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	for _, r := range rows {
+		if _, err := st.ExecContext(ctx, key(r.CID), id, r.Status); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Put adds or changes single rows, in one transaction, and says by how much
+// the number of CIDs of each redundancy changes. What state of the mapping is
+// held is not known any more then: the next Stamps says so with an empty text.
+func (x *Index) Put(ctx context.Context, rows map[string][]Row) (levels map[int]int, err error) {
+	levels = map[int]int{}
+	err = x.db.Tx(ctx, func(tx *sql.Tx) error {
+		for backend, list := range rows {
+			id, err := idOf(ctx, tx, backend, "")
+			if err != nil {
+				return err
+			}
+			for _, r := range list {
+				if err := put(ctx, tx, id, r, levels); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("add to the pin index: %w", err)
+	}
+	return levels, nil
+}
+
+// put adds or changes one row, and notes what that changes.
+func put(ctx context.Context, tx *sql.Tx, id int64, r Row, levels map[int]int) error {
+	var n, here int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*), count(CASE WHEN backend = ? THEN 1 END) FROM pins WHERE cid = ?", id, key(r.CID)).Scan(&n, &here); err != nil {
+		return err
+	}
+	if here == 0 {
+		if n > 0 {
+			levels[n]--
+		}
+		levels[n+1]++
+	}
+	return insert(ctx, tx, id, []Row{r})
+}
+
+// Keep forgets all backends but the named ones, and says how many went.
+func (x *Index) Keep(ctx context.Context, names map[string]bool) (gone int, err error) {
+	stamps, err := x.Stamps(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for name := range stamps {
+		if names[name] {
+			continue
+		}
+		gone++
+		if err := x.drop(ctx, name); err != nil {
+			return gone, fmt.Errorf("forget %s in the pin index: %w", name, err)
+		}
+	}
+	return gone, nil
+}
+
+func (x *Index) drop(ctx context.Context, backend string) error {
 	return x.db.Tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM pins WHERE backend IN (SELECT id FROM pin_backends WHERE name = ?)", backend)
 		if err == nil {

@@ -44,6 +44,8 @@ type PinFacts struct {
 	ByStatus                            map[string]int
 	FailedBackends, PendingBackends     []string
 	Oldest, Newest                      time.Time
+	// Incomplete says that UniqueCIDs and Redundancy do not count all mappings yet.
+	Incomplete bool
 }
 
 // DirtyFact counts the actions of one backend's marks.

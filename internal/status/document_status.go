@@ -60,6 +60,8 @@ type pinSummary struct {
 	ByStatus         map[string]int `json:"status_distribution"`
 	Failed           int            `json:"failed_pin_backends"`
 	Pending          int            `json:"pending_pin_backends"`
+	// Complete is false while unique ids and redundancy do not count all mappings yet, after a start with many.
+	Complete bool `json:"index_complete"`
 }
 
 type healthSummary struct {
@@ -201,7 +203,7 @@ func tasksOf(f Facts, detailed bool) taskManagement {
 
 func pinsOf(p PinFacts) pinSummary {
 	return pinSummary{Total: p.Total, BackendsWithPins: p.BackendsWithPins, UniqueCIDs: p.UniqueCIDs, Redundancy: redundancy(p),
-		ByStatus: counts(p.ByStatus), Failed: len(p.FailedBackends), Pending: len(p.PendingBackends)}
+		ByStatus: counts(p.ByStatus), Failed: len(p.FailedBackends), Pending: len(p.PendingBackends), Complete: !p.Incomplete}
 }
 
 // redundancy is the mean number of backends of a content id.
