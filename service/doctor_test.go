@@ -63,12 +63,6 @@ func TestDoctorWithAndWithoutTheService(t *testing.T) {
 	w.mark("nas", missing)
 	u.types("sync", "--wait", "--timeout", "20s", "--backend", "nas")
 	expect(u, "content-without-source")
-	out, _, _ := u.types("doctor")
-	for line := range strings.Lines(out) {
-		if len([]rune(strings.TrimSuffix(line, "\n"))) > 80 {
-			t.Errorf("longer than 80 columns: %s", line)
-		}
-	}
 	u.types("dismiss", "--yes", "nas")
 
 	other := u

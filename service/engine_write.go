@@ -44,11 +44,11 @@ func (s *Service) pick(names []string) ([]*entry, error) {
 	return out, nil
 }
 
-// all lists the backends that count and that want says, in the order of names. It needs mu.
+// all lists the backends that count, are not paused and that want says, in the order of names. It needs mu.
 func (s *Service) all(want func(*entry) bool) []*entry {
 	var out []*entry
 	for _, n := range s.cat.Names() {
-		if e, ok := s.entries[n]; ok && e.counted.counted && want(e) {
+		if e, ok := s.entries[n]; ok && e.counted.counted && !e.resting() && want(e) {
 			out = append(out, e)
 		}
 	}
@@ -119,7 +119,7 @@ func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]u
 			if err != nil {
 				return nil, err
 			}
-			return list, misconfiguredOne(list)
+			return list, unusableOne(list)
 		}
 		return s.all(func(e *entry) bool { return (e.counted.dirty || reconcile) && e.misconfigured == "" }), nil
 	}, func(e *entry) request {
@@ -127,14 +127,23 @@ func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]u
 	})
 }
 
-func misconfiguredOne(list []*entry) error {
+// unusableOne refuses what could not begin.
+func unusableOne(list []*entry) error {
 	for _, e := range list {
-		if e.misconfigured != "" {
+		switch {
+		case e.misconfigured != "":
 			return status.Errorf(status.BackendUnavailable, "backend %s can't be used: %s", e.name, e.misconfigured)
+		case e.paused:
+			return status.Errorf(status.Paused, "backend %s is paused; resume it first: ipfs-kit-intelligent resume %s", e.name, e.name)
+		case e.resting():
+			return status.Errorf(status.Paused, "backend %s is paused by its configuration; take paused: true away there", e.name)
 		}
 	}
 	return nil
 }
+
+// resting says that nothing new begins for a backend, by a person's word or its configuration.
+func (e *entry) resting() bool { return e.paused || e.cat.Config != nil && e.cat.Config.Paused }
 
 // Check queues health checks.
 func (s *Service) Check(ctx context.Context, names []string) ([]uint64, error) {
@@ -166,7 +175,7 @@ func (s *Service) simple(ctx context.Context, names []string, kind string, usual
 			if err != nil {
 				return nil, err
 			}
-			return list, misconfiguredOne(list)
+			return list, unusableOne(list)
 		}
 		return s.all(func(e *entry) bool { return e.misconfigured == "" && usual(e) }), nil
 	}, func(*entry) request { return request{Kind: kind} })
@@ -180,7 +189,13 @@ func (s *Service) Restore(ctx context.Context, name, what string, o dbus.Restore
 		}
 		return 0, status.Errorf(status.InvalidArgument, "what %q is none of: buckets, metadata, pins", what)
 	}
-	ids, err := s.enqueue(ctx, func() ([]*entry, error) { return s.pick([]string{name}) }, func(*entry) request {
+	ids, err := s.enqueue(ctx, func() ([]*entry, error) {
+		list, err := s.pick([]string{name})
+		if err != nil {
+			return nil, err
+		}
+		return list, unusableOne(list)
+	}, func(*entry) request {
 		return request{Kind: status.KindRestore, What: what, Into: o.Into, Backup: o.Backup, Overwrite: o.Overwrite}
 	})
 	if err != nil {
@@ -201,11 +216,15 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 		return 0, err
 	}
 	h, cat, dirty := s.home, s.cat, list[0].cat.Dirty
+	list[0].mark.dismissed = dirty != nil && dirty.IsDirty // what clears it now is this
 	s.mu.Unlock()
 	if dirty == nil || !dirty.IsDirty {
 		return 0, nil
 	}
 	if _, err := h.ClearDirty(ctx, name, home.Cleared{Seen: dirty, Dismiss: true}); err != nil {
+		s.mu.Lock()
+		list[0].mark.dismissed = false
+		s.mu.Unlock()
 		return 0, err
 	}
 	if _, err := cat.RefreshMark(ctx, name); err != nil {

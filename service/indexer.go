@@ -48,10 +48,11 @@ func (p indexedPins) Update(ctx context.Context, rows []home.PinUpdate) error {
 func (s *Service) indexPins(ctx context.Context, h *home.Home, cat *catalog.Catalog, want metaWant, names []string, all bool, beat func()) {
 	changed, err := s.indexMappings(ctx, h, cat, want, names, all, beat)
 	var levels map[int]int
+	if err == nil && len(want.rows) > 0 { // also where mappings of other backends were read
+		levels, err = s.indexRows(ctx, want.rows)
+	}
 	if err == nil && changed {
 		levels, err = s.index.Redundancy(ctx)
-	} else if err == nil && len(want.rows) > 0 {
-		levels, err = s.indexRows(ctx, want.rows)
 	}
 	if ctx.Err() != nil {
 		return

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -17,28 +18,33 @@ type Event struct {
 
 // signalArgs are the names of the arguments, in the interfaces' order.
 var signalArgs = map[string][]string{
-	manager + ".BackendDirty":                           {"backend", "name", "pending"},
-	manager + ".BackendClean":                           {"backend", "name"},
-	manager + ".BackendHealthChanged":                   {"backend", "name", "old", "new", "why"},
-	manager + ".TaskNew":                                {"id", "task", "backend", "kind"},
-	manager + ".TaskRemoved":                            {"id", "task", "backend", "kind", "result"},
-	manager + ".WorkerRestarted":                        {"name", "restarts", "why"},
-	manager + ".MetadataChanged":                        {"generation"},
-	manager + ".AlertRaised":                            {"code", "severity", "title", "details"},
-	manager + ".AlertCleared":                           {"code"},
-	task + ".Completed":                                 {"success", "message"},
-	"org.freedesktop.DBus.Properties.PropertiesChanged": {"interface", "changed", "invalidated"},
+	manager + ".BackendDirty":                              {"backend", "name", "pending"},
+	manager + ".BackendClean":                              {"backend", "name"},
+	manager + ".BackendHealthChanged":                      {"backend", "name", "old", "new", "why"},
+	manager + ".TaskNew":                                   {"id", "task", "backend", "kind"},
+	manager + ".TaskRemoved":                               {"id", "task", "backend", "kind", "result"},
+	manager + ".WorkerRestarted":                           {"name", "restarts", "why"},
+	manager + ".MetadataChanged":                           {"generation"},
+	manager + ".AlertRaised":                               {"code", "severity", "title", "details"},
+	manager + ".AlertCleared":                              {"code"},
+	task + ".Completed":                                    {"success", "message"},
+	"org.freedesktop.DBus.Properties.PropertiesChanged":    {"interface", "changed", "invalidated"},
+	"org.freedesktop.DBus.ObjectManager.InterfacesAdded":   {"added", "interfaces"},
+	"org.freedesktop.DBus.ObjectManager.InterfacesRemoved": {"removed", "interfaces"},
 }
 
-// Events calls each for every signal until ctx ends or the service does
-// (ErrNotRunning). Ready is called once nothing can be missed any more.
-func (c *Client) Events(ctx context.Context, ready func(), each func(Event)) error {
+// Events calls each for every signal, in order, until ctx ends, the service does
+// (ErrNotRunning), or a call returns an error. Ready is called once nothing can
+// be missed any more: what it reads then is what the first signal changes.
+func (c *Client) Events(ctx context.Context, ready func() error, each func(Event) error) error {
 	signals, stop, err := c.subscribe(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	ready()
+	if err := ready(); err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -48,10 +54,28 @@ func (c *Client) Events(ctx context.Context, ready func(), each func(Event)) err
 				return fmt.Errorf("%w any more", ErrNotRunning)
 			}
 			if names, known := signalArgs[s.Name]; known {
-				each(event(s, names))
+				if err := each(event(s, names)); err != nil {
+					return err
+				}
 			}
 		}
 	}
+}
+
+// Subject is the kind of object that an event of an object is about ("backend",
+// "task", "worker", or "" for the service as a whole), and its name or number.
+func Subject(object string) (kind, name string) {
+	rest, ok := strings.CutPrefix(object, string(RootPath)+"/")
+	if !ok {
+		return "", ""
+	}
+	folder, label, _ := strings.Cut(rest, "/")
+	if folder == "backends" {
+		if name, err := url.PathUnescape(strings.ReplaceAll(label, "_", "%")); err == nil { // systemd's escaping
+			label = name
+		}
+	}
+	return strings.TrimSuffix(folder, "s"), label
 }
 
 func event(s *godbus.Signal, names []string) Event {

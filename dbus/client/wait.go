@@ -11,7 +11,7 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// signalBuffer is how many signals may wait for a slow reader; more are dropped by the connection in its own goroutine.
+// signalBuffer is how many signals wait in the channel itself; the connection keeps the others, in order.
 const signalBuffer = 256
 
 // subscribe gets the service's signals and the news of its end, until stop is called.
@@ -137,26 +137,23 @@ func (c *Client) WaitFor(ctx context.Context, good func(status.Manager) bool) (s
 	}
 }
 
-// WaitGone returns when nobody owns the service's name.
-func (c *Client) WaitGone(ctx context.Context) error {
+// WaitOwned returns when somebody owns the service's name, or with an error when the bus or ctx ends.
+func (c *Client) WaitOwned(ctx context.Context) error {
 	signals, stop, err := c.subscribe(ctx)
-	if errors.Is(err, ErrNotRunning) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
 	defer stop()
-	if _, err := c.Owner(ctx); errors.Is(err, ErrNotRunning) {
-		return nil
-	}
 	for {
+		if _, err := c.Owner(ctx); !errors.Is(err, ErrNotRunning) {
+			return err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the service's end: %w", ctx.Err())
-		case s, ok := <-signals:
-			if !ok || gone(s) {
-				return nil
+			return fmt.Errorf("wait for the service: %w", ctx.Err())
+		case _, ok := <-signals:
+			if !ok {
+				return fmt.Errorf("%w: its bus ended", ErrNotRunning)
 			}
 		}
 	}

@@ -1,9 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +18,10 @@ import (
 // actCommands ask for work.
 func (a *app) actCommands() []*cobra.Command {
 	return []*cobra.Command{a.syncCommand(),
-		a.workCommand("check [BACKEND…]", "Check the health of backends now", (*client.Client).Check),
-		a.workCommand("backup [BACKEND…]", "Back up buckets and metadata now", (*client.Client).Backup),
-		a.workCommand("verify [BACKEND…]", "Read back what is stored, backups included", (*client.Client).Verify),
-		a.restoreCommand(), a.dismissCommand()}
+		a.workCommand("check [BACKEND…]", "Check the health of backends now", "No backend can be checked.", (*client.Client).Check),
+		a.workCommand("backup [BACKEND…]", "Back up buckets and metadata now", "No filesystem backend can be used as a target of backups.", (*client.Client).Backup),
+		a.workCommand("verify [BACKEND…]", "Read back what is stored, backups included", "No backend can be read back.", (*client.Client).Verify),
+		a.restoreCommand(), a.dismissCommand(), a.pauseCommand(), a.resumeCommand(), a.rescanCommand(), a.taskCommand(), a.workerCommand()}
 }
 
 // waiting are the flags of commands that can wait for what they asked for.
@@ -38,8 +39,8 @@ func (a *app) syncCommand() *cobra.Command {
 	var names []string
 	var reconcile, dry bool
 	var w waiting
-	cmd := &cobra.Command{Use: "sync", Short: "Copy what is missing now: of dirty backends, or of those that are named", Args: cobra.NoArgs}
-	cmd.Flags().StringArrayVar(&names, "backend", nil, "only this backend; may be repeated")
+	cmd := &cobra.Command{Use: "sync", Short: "Copy now what is missing, to dirty backends or named ones", Args: takes(0, 0)}
+	cmd.Flags().StringArrayVar(&names, "backend", nil, "only this `backend`, dirty or not; may be repeated")
 	cmd.Flags().BoolVar(&reconcile, "reconcile", false, "compare all that the backend holds")
 	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what would be done")
 	w.flags(cmd)
@@ -58,7 +59,7 @@ func (a *app) syncCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.follow(ctx, c, ids, w)
+		return a.follow(ctx, c, ids, w, "There is nothing to sync.")
 	})
 	return cmd
 }
@@ -68,26 +69,38 @@ func (a *app) showPlan(doc []byte) error {
 	if err := decode(doc, &v); err != nil {
 		return err
 	}
+	if len(v.Backends) == 0 {
+		a.say("No backend is dirty; nothing was done.")
+		return nil
+	}
+	modes := map[string]string{"delta": "what its marks ask for", "reconcile": "compared whole"}
 	for _, b := range v.Backends {
-		fmt.Fprintf(a.env.Stdout, "%s (%s):\n", b.Backend, b.Mode)
+		mode := b.Mode
+		if words, ok := modes[mode]; ok {
+			mode = words
+		}
+		fmt.Fprintf(a.env.Stdout, "%s (%s):\n", b.Backend, mode)
 		for _, x := range b.Actions {
 			fmt.Fprintf(a.env.Stdout, "  %s %s (%s) %s\n", x.Action, x.CID, size(x.Bytes), x.Reason)
 		}
+		if more := b.Count - len(b.Actions); more > 0 {
+			fmt.Fprintf(a.env.Stdout, "  … and %d more\n", more)
+		}
 		if b.Error != nil {
-			fmt.Fprintf(a.env.Stdout, "  %s %s\n", a.style.bad("can't be planned:"), *b.Error)
+			a.tell("  ", "    ", "can't be planned: "+*b.Error)
 		}
 		if b.Blocked != nil {
-			fmt.Fprintf(a.env.Stdout, "  %s %s\n", a.style.warn("would be blocked:"), *b.Blocked)
+			a.tell("  ", "    ", "would be blocked: "+*b.Blocked)
 		}
 		if len(b.Actions) == 0 && b.Error == nil {
 			fmt.Fprintln(a.env.Stdout, "  nothing")
 		}
 	}
-	fmt.Fprintf(a.env.Stdout, "%d steps, %s to copy; nothing was done.\n", v.Actions, size(v.Bytes))
+	fmt.Fprintf(a.env.Stdout, "%s, %s to copy; nothing was done.\n", plural(uint64(max(v.Actions, 0)), "step", "steps"), size(v.Bytes)) //nolint:gosec // not negative
 	return nil
 }
 
-func (a *app) workCommand(use, short string, ask func(*client.Client, context.Context, []string) ([]uint64, error)) *cobra.Command {
+func (a *app) workCommand(use, short, nothing string, ask func(*client.Client, context.Context, []string) ([]uint64, error)) *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{Use: use, Short: short}
 	w.flags(cmd)
@@ -96,64 +109,126 @@ func (a *app) workCommand(use, short string, ask func(*client.Client, context.Co
 		if err != nil {
 			return err
 		}
-		return a.follow(ctx, c, ids, w)
+		return a.follow(ctx, c, ids, w, nothing)
 	})
 	return cmd
 }
+
+// restoreWhat are the things that restore knows.
+var restoreWhat = []string{"buckets", "metadata", "pins"}
 
 func (a *app) restoreCommand() *cobra.Command {
 	var o client.RestoreOptions
 	var w waiting
-	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata", Short: "Write a backup back, into the home or another folder", Args: cobra.ExactArgs(2)}
+	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata|pins", Short: "Write a backup back, into the home or another folder", Args: takes(2, 2),
+		Long: "Write the newest backup on a backend, or the one that --backup names, back into\n" +
+			"the home, or into another folder. Without --overwrite nothing that is there is\n" +
+			"touched; with it, what was there is kept beside what replaces it."}
 	cmd.Flags().StringVar(&o.Into, "into", "", "a `folder` that exists, instead of the home")
 	cmd.Flags().StringVar(&o.Backup, "backup", "", "the manifest's `name`, instead of the newest backup")
 	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace what is there; it is kept beside")
 	w.flags(cmd)
-	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
+	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
+		if err := oneOf("what to restore:", args[1], restoreWhat); err != nil {
+			return err
+		}
+		if o.Into != "" { // the service has another working directory
+			into, err := filepath.Abs(o.Into)
+			if err != nil {
+				return err
+			}
+			o.Into = into
+		}
+		c, err := a.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close() //nolint:errcheck // it was only asked
 		id, err := c.Restore(ctx, args[0], args[1], o)
 		if err != nil {
 			return err
 		}
-		return a.follow(ctx, c, []uint64{id}, w)
+		return a.follow(ctx, c, []uint64{id}, w, "")
 	})
 	return cmd
 }
 
-// follow says what was queued or, with --wait, how it ended.
-func (a *app) follow(ctx context.Context, c *client.Client, ids []uint64, w waiting) error {
-	if !w.wait {
+// follow says what was queued or, with --wait, how it ended; nothing is what to say where nothing was.
+func (a *app) follow(ctx context.Context, c *client.Client, ids []uint64, w waiting, nothing string) error {
+	if !w.wait || len(ids) == 0 {
 		if a.json {
-			doc, err := status.OutcomesDocument(tasksOf(ctx, c, ids))
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printOutcomes(tasksOf(ctx, c, ids))
 		}
 		if len(ids) == 0 {
-			a.say("There is nothing to do.")
-			return nil
+			a.say(nothing)
+			return a.dirtyAllTheSame(ctx, c)
 		}
-		a.say(fmt.Sprintf("Queued: %s %s.", plural(uint64(len(ids)), "task", "tasks"), numbers(ids)))
+		a.say(fmt.Sprintf("Queued: %s.", numbers(ids)))
+		a.note("To see how it goes: " + a.name + " task show " + strconv.FormatUint(ids[0], 10))
 		return nil
 	}
-	ctx, cancel := within(ctx, w.timeout)
+	wctx, cancel := within(ctx, w.timeout)
 	defer cancel()
-	tasks, err := c.WaitTasks(ctx, ids, a.showProgress)
+	m := a.newMeter(len(ids))
+	tasks, err := c.WaitTasks(wctx, ids, m.show)
+	m.clear()
 	if err != nil {
-		return err
+		return a.leftAlone(err, ids, tasks)
 	}
 	if a.json {
-		doc, err := status.OutcomesDocument(tasks)
-		if err == nil {
-			err = a.printJSON(doc)
-		}
-		if err != nil {
+		if err := a.printOutcomes(tasks); err != nil {
 			return err
 		}
 	} else {
 		a.showOutcomes(tasks)
 	}
 	return outcome(exitOf(tasks))
+}
+
+// dirtyAllTheSame says that there is something to do, where nothing could be queued.
+func (a *app) dirtyAllTheSame(ctx context.Context, c *client.Client) error {
+	m, err := c.Properties(ctx)
+	if err == nil && m.DirtyBackends > 0 {
+		a.note(fmt.Sprintf("Dirty and not to be synced as configured: %s. Next: %s health", plural(m.DirtyBackends, "backend", "backends"), a.name))
+	}
+	return err
+}
+
+// leftAlone says that tasks go on which are not waited for any more.
+func (a *app) leftAlone(err error, ids []uint64, tasks []status.Task) error {
+	f := &fault{code: ExitFailed}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		f.code, f.err = ExitTimeout, errors.New("timed out")
+	case errors.Is(err, context.Canceled):
+		f.err = errors.New("interrupted")
+	default:
+		return err
+	}
+	var open []uint64
+	for i, id := range ids {
+		if i >= len(tasks) || !client.Ended(tasks[i]) {
+			open = append(open, id)
+		}
+	}
+	if len(open) == 0 {
+		return f
+	}
+	goes := "it goes on"
+	if len(open) > 1 {
+		goes = "they go on"
+	}
+	f.err = fmt.Errorf("%w while waiting for %s; %s without this command", f.err, numbers(open), goes)
+	f.next = fmt.Sprintf("%s task show %d, or to end it: %s task cancel %d", a.name, open[0], a.name, open[0])
+	return f
+}
+
+func (a *app) printOutcomes(tasks []status.Task) error {
+	doc, err := status.OutcomesDocument(tasks)
+	if err != nil {
+		return err
+	}
+	return a.printJSON(doc)
 }
 
 func tasksOf(ctx context.Context, c *client.Client, ids []uint64) []status.Task {
@@ -168,7 +243,11 @@ func tasksOf(ctx context.Context, c *client.Client, ids []uint64) []status.Task 
 	return out
 }
 
+// numbers names tasks by their numbers.
 func numbers(ids []uint64) string {
+	if len(ids) == 1 {
+		return fmt.Sprintf("task %d", ids[0])
+	}
 	var parts []string
 	for i, id := range ids {
 		if i == 10 {
@@ -177,31 +256,10 @@ func numbers(ids []uint64) string {
 		}
 		parts = append(parts, strconv.FormatUint(id, 10))
 	}
-	return strings.Join(parts, ", ")
-}
-
-// showProgress prints a line for a task that runs, over and over on a terminal.
-func (a *app) showProgress(t status.Task) {
-	if a.json || !a.style.colour || t.State != status.TaskRunning {
-		return
-	}
-	line := fmt.Sprintf("%s %s: %d of %d, %s", t.Kind, t.Backend, t.ItemsDone, t.ItemsTotal, size(t.BytesDone))
-	if t.BytesPerSecond > 0 {
-		line += ", " + size(t.BytesPerSecond) + "/s"
-	}
-	if !t.ExpectedEnd.IsZero() {
-		line += ", " + short(t.ExpectedEnd.Sub(a.clk.Now())) + " left"
-	}
-	fmt.Fprintf(a.env.Stderr, "\r\x1b[K%s", line)
+	return fmt.Sprintf("%d tasks (%s)", len(ids), strings.Join(parts, ", "))
 }
 
 func (a *app) showOutcomes(tasks []status.Task) {
-	if a.style.colour {
-		fmt.Fprint(a.env.Stderr, "\r\x1b[K")
-	}
-	if len(tasks) == 0 {
-		a.say("There was nothing to do.")
-	}
 	for _, t := range tasks {
 		text := fmt.Sprintf("task %d: %s %s: %s", t.ID, t.Kind, t.Backend, t.State)
 		if t.Error != "" {
@@ -210,7 +268,7 @@ func (a *app) showOutcomes(tasks []status.Task) {
 			_, words, _ := strings.Cut(t.Log[len(t.Log)-1], " ")
 			text += ": " + words
 		}
-		a.say(text)
+		a.say(visible(text))
 	}
 }
 
@@ -235,90 +293,4 @@ func exitOf(tasks []status.Task) int {
 		return ExitPartly
 	}
 	return ExitFailed
-}
-
-func (a *app) dismissCommand() *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{Use: "dismiss BACKEND", Short: "Give up the actions that a backend can't do", Args: cobra.ExactArgs(1)}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
-	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
-		if !yes {
-			a.note(fmt.Sprintf("The unsynced actions of %s will never be done. Give them up? [y/N]", args[0]))
-			answer, err := bufio.NewReader(a.env.Stdin).ReadString('\n')
-			if err != nil || !strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y") {
-				return &fault{code: ExitFailed, err: fmt.Errorf("nothing was given up"), next: a.name + " dismiss --yes " + args[0]}
-			}
-		}
-		n, err := c.Dismiss(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		a.say(plural(n, "action was given up.", "actions were given up."))
-		return nil
-	})
-	return cmd
-}
-
-// taskCommand shows and steers one task.
-func (a *app) taskCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "task", Short: "Show, cancel or retry one task"}
-	add := func(use, short string, do func(context.Context, *client.Client, uint64) error) {
-		parent.AddCommand(&cobra.Command{Use: use + " ID", Short: short, Args: cobra.ExactArgs(1), RunE: a.with(func(ctx context.Context, c *client.Client, args []string) error {
-			id, err := strconv.ParseUint(args[0], 10, 64)
-			if err != nil {
-				return usagef("%q is no number of a task", args[0])
-			}
-			return do(ctx, c, id)
-		})})
-	}
-	add("show", "All that is known of a task", func(ctx context.Context, c *client.Client, id uint64) error {
-		t, err := c.Task(ctx, id)
-		if err != nil {
-			return err
-		}
-		if a.json {
-			doc, err := status.TaskDocument(t)
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
-		}
-		a.say(fmt.Sprintf("task %d: %s %s: %s (attempt %d, priority %d)\n%s", t.ID, t.Kind, t.Backend, t.State, t.Attempt, t.Priority, t.Reason))
-		if t.Error != "" {
-			a.say(t.Error)
-		}
-		for _, line := range t.Log {
-			a.say("  " + line)
-		}
-		return nil
-	})
-	add("cancel", "End a task", func(ctx context.Context, c *client.Client, id uint64) error {
-		if err := c.Cancel(ctx, id); err != nil {
-			return err
-		}
-		a.say(fmt.Sprintf("Task %d is cancelled.", id))
-		return nil
-	})
-	add("retry", "Try a task now that waits", func(ctx context.Context, c *client.Client, id uint64) error {
-		if err := c.Retry(ctx, id); err != nil {
-			return err
-		}
-		a.say(fmt.Sprintf("Task %d is tried now.", id))
-		return nil
-	})
-	return parent
-}
-
-// workerRestart replaces a worker by a fresh one.
-func (a *app) workerRestart() *cobra.Command {
-	parent := &cobra.Command{Use: "worker", Short: "Steer one of the four workers"}
-	parent.AddCommand(&cobra.Command{Use: "restart NAME", Short: "Replace a worker by a fresh one", Args: cobra.ExactArgs(1),
-		RunE: a.with(func(ctx context.Context, c *client.Client, args []string) error {
-			if err := c.RestartWorker(ctx, args[0]); err != nil {
-				return err
-			}
-			a.say("Worker " + args[0] + " is replaced.")
-			return nil
-		})})
-	return parent
 }

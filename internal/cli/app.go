@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/clock"
@@ -71,21 +73,22 @@ func run(args []string, name string, env Env) int {
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitDone
 	}
-	return a.report(err)
+	a.json = a.json || slices.ContainsFunc(args, func(arg string) bool { return arg == "-j" || arg == "--json" || arg == "--json-output" })
+	return a.report(err, cmd.CommandPath())
 }
 
-// report says what failed, why, and what to do, and gives the exit code.
-func (a *app) report(err error) int {
+// report says what failed, why, and what to do, and gives the exit code. Path is the command that was typed.
+func (a *app) report(err error, path string) int {
 	var f *fault
 	if !errors.As(err, &f) {
 		f = usagef("%s", strings.TrimSpace(err.Error()))
 	}
 	if f.code == ExitUsage && f.next == "" {
-		f.next = a.name + " --help"
+		f.next = path + " --help"
 	}
 	if f.err == nil { // an outcome that was printed already
 		return f.code
@@ -102,9 +105,9 @@ func (a *app) report(err error) int {
 		}
 		return f.code
 	}
-	fmt.Fprintf(a.env.Stderr, "%s: %s\n", a.name, f.err)
+	fmt.Fprintf(a.env.Stderr, "%s: %s\n", path, visibleLines(f.err.Error()))
 	if f.next != "" {
-		fmt.Fprintf(a.env.Stderr, "Next: %s\n", f.next)
+		fmt.Fprintf(a.env.Stderr, "Next: %s\n", visible(f.next))
 	}
 	return f.code
 }
@@ -152,21 +155,30 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 	switch e.Code {
 	case status.NoSuchBackend:
 		f.code, f.next = ExitNotFound, a.name+" backends"
+		what, _, _ := strings.Cut(e.Message, "; list them")
+		f.err = errors.New(what)
 		if near := a.nearestBackend(ctx, e.Message); near != "" {
 			f.next = fmt.Sprintf("did you mean %q? All of them: %s backends", near, a.name)
 		}
 	case status.NoSuchTask:
 		f.code, f.next = ExitNotFound, a.name+" tasks"
 	case status.NoSuchWorker:
-		f.code, f.next = ExitNotFound, "one of "+strings.Join(status.Workers, ", ")
+		f.code, f.next = ExitNotFound, a.name+" status --detailed"
 	case status.InvalidArgument:
 		f.code = ExitUsage
 	case status.NotReady:
 		f.next = a.name + " wait --for ready"
 	case status.Paused:
-		f.next = a.name + " resume"
+		what, resume, _ := strings.Cut(e.Message, "; resume it first: ipfs-kit-intelligent ")
+		f.err = errors.New(what)
+		if resume != "" {
+			f.next = a.name + " " + resume
+		}
 	case status.AccessDenied:
-		f.next = "ask as the user whose service it is, or for the system's service as one that polkit allows"
+		f.next = "ask as the user whose service it is, or as root"
+		if a.onSystem() {
+			f.next = "as root: sudo " + a.name + " --system …, or have a rule in /etc/polkit-1/rules.d allow it"
+		}
 	}
 	return f
 }
@@ -195,23 +207,43 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   strings.Fields(a.name)[0],
 		Short: "Watch an IPFS Kit home and keep its backends in step",
-		Long: "The service watches ~/.ipfs_kit, finds backends that are dirty, copies and verifies\n" +
-			"just what is dirty, and clears the mark. These commands run it and speak to it.",
+		Long: "The service watches ~/.ipfs_kit, finds backends that are dirty, copies and\n" +
+			"verifies just what is dirty, and clears the mark. These commands run it and\n" +
+			"speak to it.",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.name},
 		SilenceErrors: true, SilenceUsage: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprint(a.env.Stderr, cmd.UsageString())
-			return usagef("a command is missing")
-		},
+		Args: cobra.ArbitraryArgs, RunE: a.group,
 	}
+	root.SetFlagErrorFunc(wrongFlag)
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	p := root.PersistentFlags()
-	p.BoolVarP(&a.json, "json", "j", false, "print JSON")
+	p.BoolVarP(&a.json, "json", "j", false, "print JSON, errors too")
 	p.BoolVar(&a.json, "json-output", false, "the same as --json")
 	p.BoolVar(&a.system, "system", false, "the system's service, on the system bus")
-	p.StringVar(&a.bus, "bus", "", "bus of the service: session, system or a D-Bus `address`")
-	root.AddCommand(a.controlCommands()...)
-	root.AddCommand(a.readCommands()...)
-	root.AddCommand(a.actCommands()...)
+	p.StringVar(&a.bus, "bus", "", "the service's bus: session, system or an `address`")
+	add := func(group, title string, commands []*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: group, Title: title})
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("see", "To see how it is:", a.readCommands())
+	add("ask", "To have something done:", a.actCommands())
+	add("run", "To run the service:", a.controlCommands())
 	root.AddCommand(a.localCommands()...)
+	a.completions(root)
 	return root
+}
+
+// usageTemplate has flags in 80 columns, without the words about what a switch may be set to.
+func usageTemplate(usual string) string {
+	cobra.AddTemplateFunc("flagLines", func(f *pflag.FlagSet) string {
+		const noise = "[=true|false]"
+		return strings.TrimRight(strings.ReplaceAll(f.FlagUsagesWrapped(usualWidth), noise, strings.Repeat(" ", len(noise))), " \n")
+	})
+	return strings.NewReplacer("{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .LocalFlags}}",
+		"{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .InheritedFlags}}",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, `More of a command: {{.CommandPath}} COMMAND --help`,
+		"Additional Commands:", "Others:").Replace(usual)
 }

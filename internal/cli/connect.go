@@ -13,7 +13,6 @@ import (
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/privatebus"
-	"ipfskit.org/intelligent/internal/status"
 )
 
 // dialLimit is how long a bus may take to answer at all.
@@ -45,6 +44,9 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 		c, err := client.Dial(ctx, address)
 		if err == nil {
 			if _, err = c.Owner(ctx); err == nil {
+				if a.onSystem() && a.attended() {
+					c.Ask = a.agent
+				}
 				return c, nil
 			}
 			c.Close() //nolint:errcheck // it was only asked
@@ -95,7 +97,7 @@ func ownFolder(dir string) bool {
 // sameHome refuses a service of another home. The system's service has a home
 // of its own, and is only held against one that was named.
 func (a *app) sameHome(ctx context.Context, c *client.Client) error {
-	if (a.system || a.bus == "system") && a.env.Getenv("IPFS_KIT_HOME") == "" {
+	if a.onSystem() && a.env.Getenv("IPFS_KIT_HOME") == "" {
 		return nil
 	}
 	m, err := c.Properties(ctx)
@@ -121,69 +123,28 @@ func realPath(path string) string {
 	return filepath.Clean(path)
 }
 
+// lastWords is the last line that a service in the background wrote; empty where none ever was.
+func (a *app) lastWords() string {
+	p, err := config.FindPaths(a.env.Getenv, a.system)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(tail(filepath.Join(p.State, logName), 0), "\n")
+	if last := lines[len(lines)-1]; len(last) > len(logTime) {
+		return "its last words: " + last
+	}
+	return ""
+}
+
 // notRunning says so, why it ended last where the service manager knows, and what to type.
 func (a *app) notRunning(ctx context.Context, err error) *fault {
 	text := err.Error()
-	if why := a.unit().lastEnd(ctx); why != "" {
+	why := a.unit().lastEnd(ctx)
+	if why == "" {
+		why = a.lastWords()
+	}
+	if why != "" {
 		text += "; " + why
 	}
 	return &fault{code: ExitNotRunning, err: errors.New(text), next: a.name + " start --detach"}
-}
-
-// nearestBackend is the known name most like the one in the service's message.
-func (a *app) nearestBackend(ctx context.Context, message string) string {
-	c, err := a.find(ctx)
-	if err != nil {
-		return ""
-	}
-	defer c.Close() //nolint:errcheck // it was only asked
-	page, _, err := c.ListBackends(ctx, status.BackendQuery{Limit: 1000})
-	if err != nil {
-		return ""
-	}
-	var known []string
-	for _, b := range page {
-		known = append(known, b.Name)
-	}
-	best, dist := "", 0
-	for _, word := range quoted(message) {
-		for _, name := range known {
-			if d := distance(word, name); d <= max(2, len(word)/3) && (best == "" || d < dist) {
-				best, dist = name, d
-			}
-		}
-	}
-	return best
-}
-
-// quoted are the words of a message that could be a name.
-func quoted(message string) []string {
-	var out []string
-	for _, w := range strings.Fields(message) {
-		if w = strings.Trim(w, `"'.,:;()`); w != "" {
-			out = append(out, w)
-		}
-	}
-	return out
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	row := make([]int, len(y)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range x {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range y {
-			cost := 1
-			if x[i] == y[j] {
-				cost = 0
-			}
-			prev, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, prev+cost)
-		}
-	}
-	return row[len(y)]
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -25,35 +27,30 @@ var errServe = errors.New("this program has no service in it")
 // controlCommands start, stop and steer the service.
 func (a *app) controlCommands() []*cobra.Command {
 	var o ServeOptions
-	runCmd := &cobra.Command{Use: "run", Short: "Be the service, in the foreground (what the unit starts)", Args: cobra.NoArgs,
+	runCmd := &cobra.Command{Use: "run", Short: "Be the service (what the unit starts)", Args: takes(0, 0),
 		RunE: a.do(func(ctx context.Context, _ []string) error { return a.serve(ctx, o) })}
 	runCmd.Flags().BoolVar(&o.PrivateBus, "private-bus", false, "start a bus of its own and be found by it")
 	runCmd.Flags().BoolVarP(&o.Verbose, "verbose", "v", false, "log more")
 
 	var detach, verbose bool
-	start := &cobra.Command{Use: "start", Short: "Start the service, in the foreground or detached", Args: cobra.NoArgs,
+	start := &cobra.Command{Use: "start", Short: "Start the service, here or in the background", Args: takes(0, 0),
 		RunE: a.do(func(ctx context.Context, _ []string) error { return a.start(ctx, detach, verbose) })}
 	start.Flags().BoolVarP(&detach, "detach", "d", false, "in the background: through the service manager where there is one")
-	start.Flags().BoolVarP(&verbose, "verbose", "v", false, "log more")
+	start.Flags().BoolVarP(&verbose, "verbose", "v", false, "log more, until it ends")
 
-	stop := &cobra.Command{Use: "stop", Short: "Stop the service and wait for its end", Args: cobra.NoArgs,
+	stop := &cobra.Command{Use: "stop", Short: "Stop the service and wait for its end", Args: takes(0, 0),
 		RunE: a.do(func(ctx context.Context, _ []string) error { _, err := a.stop(ctx); return err })}
-	restart := &cobra.Command{Use: "restart", Short: "Stop the service and start it detached", Args: cobra.NoArgs,
-		RunE: a.do(func(ctx context.Context, _ []string) error {
-			if _, err := a.stop(ctx); err != nil {
-				return err
-			}
-			return a.start(ctx, true, false)
-		})}
-	reload := &cobra.Command{Use: "reload", Short: "Read the configuration again; a wrong one is refused and the old one stays", Args: cobra.NoArgs,
+	restart := &cobra.Command{Use: "restart", Short: "Stop the service and start it in the background", Args: takes(0, 0),
+		RunE: a.do(func(ctx context.Context, _ []string) error { return a.restart(ctx) })}
+	reload := &cobra.Command{Use: "reload", Short: "Read the configuration again; a wrong one is refused", Args: takes(0, 0),
 		RunE: a.with(func(ctx context.Context, c *client.Client, _ []string) error {
 			if err := c.Reload(ctx); err != nil {
-				return err
+				return a.refused(err)
 			}
 			a.say("The configuration was read again.")
 			return nil
 		})}
-	return []*cobra.Command{runCmd, start, stop, restart, reload, a.waitCommand(), a.pauseCommand(), a.resumeCommand(), a.rescanCommand()}
+	return []*cobra.Command{runCmd, start, stop, restart, reload, a.waitCommand()}
 }
 
 // serve is the service itself.
@@ -73,7 +70,7 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 		if err != nil {
 			return err
 		}
-		a.say(fmt.Sprintf("It runs already (%s), for %s.", m.State, m.Home))
+		a.say(fmt.Sprintf("It runs already: it is %s, and serves %s.", m.State, visible(m.Home)))
 		return nil
 	}
 	if !errors.Is(err, client.ErrNotRunning) {
@@ -84,14 +81,57 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 		return a.serve(ctx, ServeOptions{Verbose: verbose, PrivateBus: a.needsBus()})
 	}
 	u := a.unit()
-	if u.exists(ctx) {
+	byManager := u.exists(ctx)
+	if byManager {
 		if err := u.systemctl(ctx, "start"); err != nil {
-			return fmt.Errorf("start the service: %w", err)
+			return a.notStarted(ctx, err)
 		}
 	} else if err := a.spawn(ctx, verbose); err != nil {
 		return err
 	}
-	return a.started(ctx)
+	return a.started(ctx, "Started", byManager && verbose)
+}
+
+// notStarted is a start that the service manager could not do.
+func (a *app) notStarted(ctx context.Context, err error) error {
+	f := &fault{code: ExitFailed, err: fmt.Errorf("start the service: %w", err), next: a.name + " logs"}
+	if a.unit().properties(ctx)["ExecMainStatus"] == fmt.Sprint(ExitConfig) {
+		f.code, f.next = ExitConfig, a.name+" config check"
+	}
+	return f
+}
+
+// restart has the service manager do it where it has the unit, and no other one runs.
+func (a *app) restart(ctx context.Context) error {
+	u := a.unit()
+	if c, err := a.connect(ctx); err == nil {
+		pid, err := c.Owner(ctx)
+		c.Close() //nolint:errcheck // it was only asked
+		if err != nil {
+			return err
+		}
+		if u.mainPID(ctx) == fmt.Sprint(pid) {
+			if err := u.systemctl(ctx, "restart"); err != nil {
+				return a.notStarted(ctx, err)
+			}
+			return a.started(ctx, "Started again", false)
+		}
+	} else if !errors.Is(err, client.ErrNotRunning) {
+		return err
+	}
+	if _, err := a.stop(ctx); err != nil {
+		return err
+	}
+	return a.start(ctx, true, false)
+}
+
+// refused is a configuration that the service did not take.
+func (a *app) refused(err error) error {
+	var se *status.Error
+	if errors.As(err, &se) && se.Code == status.InvalidArgument {
+		return &fault{code: ExitConfig, kind: se.Code, err: err, next: "mend the file, then " + a.name + " reload"}
+	}
+	return err
 }
 
 // needsBus says that there is no bus that the service could be on.
@@ -100,7 +140,7 @@ func (a *app) needsBus() bool {
 }
 
 // started waits until the service is past its start, and says how it is.
-func (a *app) started(ctx context.Context) error {
+func (a *app) started(ctx context.Context, word string, verbose bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	c, err := a.appear(ctx, nil)
@@ -115,34 +155,16 @@ func (a *app) started(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.say(fmt.Sprintf("Started (%s), for %s.", m.State, m.Home))
+	if verbose { // the unit's command is not ours to change
+		if err := c.SetLogLevel(ctx, "debug"); err != nil {
+			return err
+		}
+	}
+	a.say(fmt.Sprintf("%s: it is %s, and serves %s.", word, m.State, visible(m.Home)))
 	if m.StateReason != "" {
-		a.say(m.StateReason)
+		a.say(visible(m.StateReason))
 	}
 	return nil
-}
-
-// appear waits for the service to come to a bus; ended tells that it never will, and why.
-func (a *app) appear(ctx context.Context, ended <-chan error) (*client.Client, error) {
-	for {
-		c, err := a.find(ctx)
-		if err == nil {
-			return c, nil
-		}
-		if !errors.Is(err, client.ErrNotRunning) {
-			return nil, err
-		}
-		t := a.clk.NewTimer(100 * time.Millisecond)
-		select {
-		case <-t.C:
-		case why := <-ended:
-			t.Stop()
-			return nil, why
-		case <-ctx.Done():
-			t.Stop()
-			return nil, fmt.Errorf("wait for the service: %w", ctx.Err())
-		}
-	}
 }
 
 // stop ends the service; was says that it ran.
@@ -166,22 +188,55 @@ func (a *app) stop(ctx context.Context) (was bool, err error) {
 		return false, err
 	}
 	if u := a.unit(); u.mainPID(ctx) == fmt.Sprint(pid) {
-		if err := u.systemctl(ctx, "stop"); err != nil {
-			return true, err
-		}
-	} else if err := syscall.Kill(int(pid), syscall.SIGTERM); err != nil {
-		return true, fmt.Errorf("stop the service (process %d): %w", pid, err)
+		err = u.systemctl(ctx, "stop")
+	} else {
+		err = endProcess(ctx, int(pid))
 	}
-	if err := c.WaitGone(ctx); err != nil {
+	if err != nil {
 		return true, err
 	}
 	a.say("Stopped.")
 	return true, nil
 }
 
+// endProcess asks a process to end, and waits until it did: it ends its bus after it left it.
+func endProcess(ctx context.Context, pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		defer unix.Close(fd) //nolint:errcheck // only waited for
+		err = unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0)
+	}
+	if errors.Is(err, unix.ESRCH) { // it ended by itself
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop the service (process %d): %w", pid, err)
+	}
+	ended := make(chan struct{})
+	defer whenReady(fd, unix.POLLIN, func() { close(ended) })()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the end of the service (process %d): %w", pid, ctx.Err())
+	}
+}
+
 // ready says that the service is past its start.
 func ready(m status.Manager) bool {
 	return m.State != status.StateStarting && m.State != status.StateStopping && m.State != ""
+}
+
+// waitWords are the conditions, in the order that people see them.
+var waitWords = []string{"ready", "clean", "healthy"}
+
+// standing says in words what a wait waited for in vain.
+func standing(m status.Manager) string {
+	text := fmt.Sprintf("%s, %d dirty, %d blocked, %d unhealthy", m.State, m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends)
+	if m.StateReason != "" {
+		text += " (" + m.StateReason + ")"
+	}
+	return text
 }
 
 // conditions are what `wait --for` knows.
@@ -196,13 +251,16 @@ var conditions = map[string]func(status.Manager) bool{
 func (a *app) waitCommand() *cobra.Command {
 	var what string
 	var limit time.Duration
-	cmd := &cobra.Command{Use: "wait", Short: "Wait until the service is ready, all backends are clean, or healthy", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "wait", Short: "Wait until it is ready, or all backends are clean, or healthy", Args: takes(0, 0)}
 	cmd.Flags().StringVar(&what, "for", "ready", "ready, clean or healthy")
 	cmd.Flags().DurationVar(&limit, "timeout", 0, "give up after this (30s, 5m); 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
-		good, ok := conditions[what]
-		if !ok {
-			return usagef("--for %q is not known: ready, clean or healthy", what)
+		if err := oneOf("--for", what, waitWords); err != nil {
+			return err
+		}
+		good := conditions[what]
+		if good == nil {
+			return usagef("--for is empty: %s", strings.Join(waitWords, ", "))
 		}
 		ctx, cancel := within(ctx, limit)
 		defer cancel()
@@ -214,7 +272,10 @@ func (a *app) waitCommand() *cobra.Command {
 		if err := a.sameHome(ctx, c); err != nil {
 			return err
 		}
-		_, err = c.WaitFor(ctx, good)
+		m, err := c.WaitFor(ctx, good)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it is not %s: %s", what, standing(m)), next: a.name + " status"}
+		}
 		return err
 	})
 	return cmd
@@ -230,7 +291,7 @@ func within(ctx context.Context, limit time.Duration) (context.Context, context.
 
 func (a *app) pauseCommand() *cobra.Command {
 	var d time.Duration
-	cmd := &cobra.Command{Use: "pause [BACKEND]", Short: "Start no new tasks, of one backend or of all", Args: cobra.MaximumNArgs(1)}
+	cmd := &cobra.Command{Use: "pause [BACKEND]", Short: "Start no new tasks, of a backend or of all", Args: takes(0, 1)}
 	cmd.Flags().DurationVar(&d, "for", 0, "go on by itself after this (30m, 2h); 0: until resume")
 	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
 		name := first(args)
@@ -239,7 +300,7 @@ func (a *app) pauseCommand() *cobra.Command {
 		}
 		text := "Paused" + of(name)
 		if d > 0 {
-			text += " for " + d.String()
+			text += " for " + config.Spell(d)
 		}
 		a.say(text + ". What runs ends.")
 		return nil
@@ -248,7 +309,7 @@ func (a *app) pauseCommand() *cobra.Command {
 }
 
 func (a *app) resumeCommand() *cobra.Command {
-	return &cobra.Command{Use: "resume [BACKEND]", Short: "End a pause", Args: cobra.MaximumNArgs(1),
+	return &cobra.Command{Use: "resume [BACKEND]", Short: "End a pause", Args: takes(0, 1),
 		RunE: a.with(func(ctx context.Context, c *client.Client, args []string) error {
 			if err := c.Resume(ctx, first(args)); err != nil {
 				return err
@@ -259,7 +320,7 @@ func (a *app) resumeCommand() *cobra.Command {
 }
 
 func (a *app) rescanCommand() *cobra.Command {
-	return &cobra.Command{Use: "rescan", Short: "Look at the whole home again now", Args: cobra.NoArgs,
+	return &cobra.Command{Use: "rescan", Short: "Look at the whole home again now", Args: takes(0, 0),
 		RunE: a.with(func(ctx context.Context, c *client.Client, _ []string) error {
 			if err := c.Rescan(ctx); err != nil {
 				return err

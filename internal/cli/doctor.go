@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +19,7 @@ import (
 // doctorCommand looks for what is wrong, with and without a running service.
 func (a *app) doctorCommand() *cobra.Command {
 	var dropIn, install bool
-	cmd := &cobra.Command{Use: "doctor", Short: "Look for what is wrong, with or without the service, and say how to mend it", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "doctor", Short: "What is wrong, also while nothing runs, and how to mend it", Args: takes(0, 0)}
 	cmd.Flags().BoolVar(&dropIn, "drop-in", false, "print the sandbox for the unit, with the folders of this home")
 	cmd.Flags().BoolVar(&install, "install", false, "with --drop-in: put it in place")
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
@@ -161,41 +160,9 @@ func (a *app) showFinding(f status.Finding) {
 	case status.SeverityInfo:
 		paint = a.style.bold
 	}
-	text := wrap(fmt.Sprintf("%s: %s [%s]", f.Severity, f.What, f.Code), "  ")
-	fmt.Fprintln(a.env.Stdout, strings.Replace(text, f.Severity+":", paint(f.Severity+":"), 1))
-	fmt.Fprintln(a.env.Stdout, "  why: "+wrap(f.Why, "       "))
-	fmt.Fprintln(a.env.Stdout, "  do:  "+wrap(f.Mend, "       "))
-}
-
-// columns is how wide a text may be; words are not cut, so that commands and paths can be copied.
-const columns = 80
-
-// wrap breaks a text between words; further lines begin with indent. Names that
-// others wrote must not steer the terminal.
-func wrap(text, indent string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) && !unicode.IsSpace(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-	var sb strings.Builder
-	width := len(indent) // the first line is indented by who prints it, at most as far
-	for i, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case i == 0:
-		case width+1+n > columns:
-			sb.WriteString("\n" + indent)
-			width = len(indent)
-		default:
-			sb.WriteByte(' ')
-			width++
-		}
-		sb.WriteString(word)
-		width += n
-	}
-	return sb.String()
+	a.tell(paint(f.Severity+":")+" ", "  ", fmt.Sprintf("%s [%s]", visible(f.What), f.Code))
+	a.tell("  why: ", "       ", visible(f.Why))
+	a.tell("  do:  ", "       ", visible(f.Mend))
 }
 
 // dropIn prints the sandbox for the unit, or puts it in place.

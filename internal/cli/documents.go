@@ -22,6 +22,19 @@ type backendView struct {
 	Paused     bool    `json:"paused"`
 }
 
+type taskView struct {
+	ID         uint64   `json:"id"`
+	Kind       string   `json:"kind"`
+	Backend    string   `json:"backend"`
+	Progress   *float64 `json:"progress"`
+	ItemsDone  uint64   `json:"items_done"`
+	ItemsTotal uint64   `json:"items_total"`
+	BytesDone  uint64   `json:"bytes_done"`
+	BytesTotal uint64   `json:"bytes_total"`
+	Rate       uint64   `json:"bytes_per_second"`
+	End        *string  `json:"expected_end"`
+}
+
 type statusView struct {
 	Stats struct {
 		Buckets    uint64 `json:"total_buckets"`
@@ -32,10 +45,11 @@ type statusView struct {
 		Filesystem uint64 `json:"filesystem_count"`
 	} `json:"metadata_driven_stats"`
 	Tasks struct {
-		Active    uint64 `json:"active_tasks"`
-		Queued    uint64 `json:"queued_tasks"`
-		Completed uint64 `json:"completed_tasks"`
-		Failed    uint64 `json:"failed_tasks"`
+		Active    uint64     `json:"active_tasks"`
+		Queued    uint64     `json:"queued_tasks"`
+		Completed uint64     `json:"completed_tasks"`
+		Failed    uint64     `json:"failed_tasks"`
+		Running   []taskView `json:"running"`
 	} `json:"task_management"`
 	Pins struct {
 		Total      int     `json:"total_pins"`
@@ -60,6 +74,8 @@ type statusView struct {
 		MendedMinute  float64 `json:"mended_per_minute"`
 		ExpectedClean *string `json:"expected_clean"`
 		Unwatched     int     `json:"unwatched_folders"`
+		Paused        bool    `json:"paused"`
+		PausedUntil   *string `json:"paused_until"`
 	} `json:"service"`
 	Workers []struct {
 		Name     string  `json:"name"`
@@ -69,6 +85,12 @@ type statusView struct {
 		Restarts uint64  `json:"restarts"`
 		Error    *string `json:"last_error"`
 	} `json:"workers"`
+	Alerts []struct {
+		Code     string  `json:"code"`
+		Severity string  `json:"severity"`
+		Title    string  `json:"title"`
+		Since    *string `json:"since"`
+	} `json:"alerts"`
 	Problems []struct {
 		File  string `json:"file"`
 		Error string `json:"error"`
@@ -116,6 +138,34 @@ type insightsView struct {
 		ByStatus   map[string]int `json:"pin_status_distribution"`
 		Redundancy map[string]int `json:"cid_redundancy"`
 	} `json:"pin_mapping_analysis"`
+	History struct {
+		Today periodView `json:"today"`
+		Week  periodView `json:"week"`
+		Month periodView `json:"month"`
+	} `json:"history"`
+}
+
+type periodView struct {
+	Syncs   uint64   `json:"syncs"`
+	Success *float64 `json:"sync_success"`
+	Latency struct {
+		Count uint64   `json:"count"`
+		Mean  *float64 `json:"mean"`
+		P95   *float64 `json:"p95"`
+	} `json:"sync_latency_seconds"`
+	Checks       uint64   `json:"checks"`
+	CheckSuccess *float64 `json:"check_success"`
+	Availability *float64 `json:"availability"`
+	Downtime     *float64 `json:"downtime_seconds"`
+	Spared       *struct {
+		Checks  sparedView `json:"checks"`
+		Backups sparedView `json:"backups"`
+	} `json:"spared"`
+}
+
+type sparedView struct {
+	Fixed  uint64 `json:"fixed_interval"`
+	Spared uint64 `json:"spared"`
 }
 
 type explainView struct {

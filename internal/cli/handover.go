@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,6 +27,10 @@ func Main(args []string, env Env) int {
 	if len(args) >= 3 && strings.HasPrefix(args[0], "__complete") && args[1] == "daemon" && args[2] == "intelligent" {
 		return run(append([]string{args[0]}, args[3:]...), "ipfs-kit daemon intelligent", env)
 	}
+	if word, ours := completesOurs(args); ours {
+		fmt.Fprintf(env.Stdout, "%s\n:%d\n", word, cobra.ShellCompDirectiveNoFileComp)
+		return ExitDone
+	}
 	path, err := legacy(env)
 	if err == nil {
 		argv := append([]string{path}, args...)
@@ -38,6 +43,24 @@ func Main(args []string, env Env) int {
 		return 127
 	}
 	return withoutLegacy(args, env)
+}
+
+// completesOurs says that a shell asks for one of the two words that lead to our
+// commands, once it is begun: the Python program need not be started for that.
+func completesOurs(args []string) (word string, ours bool) {
+	if len(args) < 2 || !strings.HasPrefix(args[0], "__complete") {
+		return "", false
+	}
+	for i, word := range []string{"daemon", "intelligent"} {
+		begun := args[1:]
+		if len(begun) == i+1 && begun[i] != "" && strings.HasPrefix(word, begun[i]) {
+			return word, true
+		}
+		if len(begun) <= i || begun[i] != word {
+			break
+		}
+	}
+	return "", false
 }
 
 // oldVerbs are the commands of the old daemon that act on this service where the old program is not installed.
@@ -74,7 +97,7 @@ func withoutLegacy(args []string, env Env) int {
 
 // oldFlag finds a flag that only the old daemon had.
 func oldFlag(args []string) string {
-	known := []string{"-d", "--detach", "-v", "--verbose", "-j", "--json", "--json-output", "--detailed", "-h", "--help", "-f"}
+	known := []string{"-d", "--detach", "-v", "--verbose", "-j", "--json", "--json-output", "--detailed", "-h", "--help", "-f", "--follow", "-n", "--lines", "--since"}
 	for _, a := range args {
 		name, _, _ := strings.Cut(a, "=")
 		if strings.HasPrefix(a, "-") && !slices.Contains(known, name) {

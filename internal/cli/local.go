@@ -17,16 +17,16 @@ import (
 
 // localCommands need no running service.
 func (a *app) localCommands() []*cobra.Command {
-	version := &cobra.Command{Use: "version", Short: "The program's version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error {
 		if a.json {
 			return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"version": Version})
 		}
 		a.say(Version)
 		return nil
 	}}
-	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it", Args: cobra.ExactArgs(1),
+	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it", Args: takes(1, 1),
 		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
-	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand(), a.workerRestart()}
+	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
 }
 
 // inspect prints a JSON object a row of a parquet file, or one for a JSON or YAML document.
@@ -76,7 +76,7 @@ func (a *app) printDocument(file string, doc any) error {
 
 // configCommand checks and shows the service's own configuration.
 func (a *app) configCommand() *cobra.Command {
-	parent := &cobra.Command{Use: "config", Short: "The service's own configuration"}
+	parent := &cobra.Command{Use: "config", Short: "The service's own configuration", Args: cobra.ArbitraryArgs, RunE: a.group}
 	load := func() (*config.Config, error) {
 		p, err := config.FindPaths(a.env.Getenv, a.system)
 		if err != nil {
@@ -89,7 +89,7 @@ func (a *app) configCommand() *cobra.Command {
 		return c, err
 	}
 	parent.AddCommand(
-		&cobra.Command{Use: "check", Short: "Name the mistakes, with file, line and key", Args: cobra.NoArgs, RunE: a.do(func(context.Context, []string) error {
+		&cobra.Command{Use: "check", Short: "Name the mistakes, with file, line and key", Args: takes(0, 0), RunE: a.do(func(context.Context, []string) error {
 			if _, err := load(); err != nil {
 				return err
 			}
@@ -99,10 +99,13 @@ func (a *app) configCommand() *cobra.Command {
 			a.say("The configuration is right.")
 			return nil
 		})},
-		&cobra.Command{Use: "show", Short: "The configuration that counts, defaults included", Args: cobra.NoArgs, RunE: a.do(func(context.Context, []string) error {
+		&cobra.Command{Use: "show", Short: "The configuration that counts, defaults included", Args: takes(0, 0), RunE: a.do(func(context.Context, []string) error {
 			c, err := load()
 			if err != nil {
 				return err
+			}
+			if a.json {
+				return json.NewEncoder(a.env.Stdout).Encode(c.Values())
 			}
 			fmt.Fprint(a.env.Stdout, c.Show())
 			return nil

@@ -7,18 +7,40 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 )
 
-// style knows whether colours are wanted. A colour never carries a meaning alone.
-type style struct{ colour bool }
+// style knows what the reader is. A colour never carries a meaning alone.
+type style struct {
+	colour bool
+	// tty is the terminal that texts are for, nil where there is none: then
+	// nothing is cut and nothing is drawn over.
+	tty *os.File
+}
 
 // styleOf looks at the terminal, NO_COLOR and TERM.
 func styleOf(out io.Writer, env Env) style {
 	f, ok := out.(*os.File)
-	return style{ok && term.IsTerminal(int(f.Fd())) && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"}
+	if !ok || !term.IsTerminal(int(f.Fd())) || env.Getenv("TERM") == "dumb" {
+		return style{}
+	}
+	return style{env.Getenv("NO_COLOR") == "", f}
+}
+
+// usual is the size of a terminal that does not tell its own.
+const usualWidth, usualHeight = 80, 24
+
+// size is the terminal's, now; columns are 0 where lines are not to be cut.
+func (s style) size() (columns, lines int) {
+	if s.tty == nil {
+		return 0, 0
+	}
+	columns, lines, err := term.GetSize(int(s.tty.Fd()))
+	if err != nil || columns <= 0 || lines <= 0 {
+		return usualWidth, usualHeight
+	}
+	return columns, lines
 }
 
 func (s style) paint(code, text string) string {
@@ -40,6 +62,25 @@ func (a *app) say(line string) {
 	}
 }
 
+// tell prints a text below others: on a terminal broken between words where a
+// line ends, with its lines indented, elsewhere whole.
+func (a *app) tell(first, indent, text string) {
+	columns, _ := a.style.size()
+	line := first
+	for i, word := range strings.Fields(text) {
+		if i > 0 && columns > 0 && width(line)+1+width(word) > columns {
+			fmt.Fprintln(a.env.Stdout, line)
+			line = indent + word
+			continue
+		}
+		if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(a.env.Stdout, line)
+}
+
 // note prints a line beside what was asked for.
 func (a *app) note(line string) { fmt.Fprintln(a.env.Stderr, line) }
 
@@ -49,83 +90,44 @@ func (a *app) printJSON(doc []byte) error {
 	return err
 }
 
-// decode reads a document of the service for a text.
+// decode reads a document of the service for a text: what others named can't steer the terminal.
 func decode(doc []byte, to any) error {
-	if err := json.Unmarshal(doc, to); err != nil {
+	if err := json.Unmarshal(visibleJSON(doc), to); err != nil {
 		return fmt.Errorf("the service answered with what is no document: %w", err)
 	}
 	return nil
 }
 
-// table prints columns that are as wide as their widest cell; the last one takes what is left of 80 columns, and more if it must.
-func table(w io.Writer, head []string, rows [][]string) {
-	width := make([]int, len(head))
-	for _, r := range append([][]string{head}, rows...) {
-		for i, c := range r {
-			width[i] = max(width[i], len([]rune(c)))
+// cellLimit is how much of a terminal a cell that is not the last may take.
+const cellLimit = 32
+
+// table prints columns that are as wide as their widest cell. On a terminal
+// long cells are cut, so that each row is one line; elsewhere they are whole.
+func (a *app) table(head []string, rows [][]string) {
+	columns, _ := a.style.size()
+	all := append([][]string{head}, rows...)
+	widths := make([]int, len(head))
+	for _, r := range all {
+		for i := range r {
+			r[i] = visible(r[i])
+			if columns > 0 && i < len(r)-1 {
+				r[i] = cut(r[i], cellLimit)
+			}
+			widths[i] = max(widths[i], width(r[i]))
 		}
 	}
-	for _, r := range append([][]string{head}, rows...) {
+	for _, r := range all {
 		var sb strings.Builder
 		for i, c := range r {
-			if i == len(r)-1 {
-				sb.WriteString(c)
-				break
+			sb.WriteString(c)
+			if i < len(r)-1 {
+				sb.WriteString(strings.Repeat(" ", widths[i]-width(c)+2))
 			}
-			sb.WriteString(c + strings.Repeat(" ", width[i]-len([]rune(c))+2))
 		}
-		fmt.Fprintln(w, strings.TrimRight(sb.String(), " "))
+		line := strings.TrimRight(sb.String(), " ")
+		if columns > 0 {
+			line = cut(line, columns)
+		}
+		fmt.Fprintln(a.env.Stdout, line)
 	}
-}
-
-// ago says how long ago a time of a document was.
-func (a *app) ago(stamp *string) string {
-	if stamp == nil {
-		return "never"
-	}
-	t, err := time.Parse(time.RFC3339Nano, *stamp)
-	if err != nil {
-		return *stamp
-	}
-	d := a.clk.Now().Sub(t)
-	if d < 0 {
-		return "in " + short(-d)
-	}
-	return short(d) + " ago"
-}
-
-// short writes a duration in its two greatest units.
-func short(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
-
-// size writes bytes for people.
-func size(n uint64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	f, i := float64(n), 0
-	for f >= 1024 && i < len(units)-1 {
-		f /= 1024
-		i++
-	}
-	if i == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
-}
-
-func plural(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -17,6 +17,9 @@ import (
 // tailBytes is how much of a log is shown when a start failed.
 const tailBytes = 4 << 10
 
+// logName is the log of a service in the background, among its state.
+const logName = "log"
+
 // spawn starts the service as a background process of its own session, and
 // returns when it is on its bus; its words go to a log below its state.
 func (a *app) spawn(ctx context.Context, verbose bool) error {
@@ -33,7 +36,7 @@ func (a *app) spawn(ctx context.Context, verbose bool) error {
 	if err := os.MkdirAll(paths.State, 0o700); err != nil {
 		return fmt.Errorf("make the folder of the service's state: %w", err)
 	}
-	path := filepath.Join(paths.State, "log")
+	path := filepath.Join(paths.State, logName)
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the service's log: %w", err)

@@ -58,6 +58,7 @@ var keys = append([]key{
 	{"backup.keep.daily", func(c *Config) any { return &c.Backup.KeepDaily }, 0, 10_000, nil, "days of which the last backup is kept"},
 	{"backup.keep.weekly", func(c *Config) any { return &c.Backup.KeepWeekly }, 0, 10_000, nil, "weeks of which the last backup is kept"},
 	{"backup.keep.monthly", func(c *Config) any { return &c.Backup.KeepMonthly }, 0, 10_000, nil, "months of which the last backup is kept"},
+	{"history.days", func(c *Config) any { return &c.HistoryDays }, 1, 366, nil, "days with records that history is kept of; with very many backends, fewer (docs/decisions/0008)"},
 	{"sources", func(c *Config) any { return &c.Sources }, 0, 0, []string{SourceHome, SourceBackends}, "where content comes from, in order"},
 	{"log.level", func(c *Config) any { return &c.LogLevel }, 0, 0, []string{"err", "warning", "info", "debug"}, "what is logged"},
 	{"supervision.hang", func(c *Config) any { return &c.Hang }, seconds(1), year, nil, "how long a worker may make no progress"},
@@ -128,6 +129,17 @@ func duration(s string) (time.Duration, error) {
 	return time.ParseDuration(s)
 }
 
+// Spell writes a time as people do: 168h, not 168h0m0s.
+func Spell(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
 // Doc describes one key.
 type Doc struct{ Key, Default, Text string }
 
@@ -144,7 +156,7 @@ func Reference() []Doc {
 func (k *key) show(c *Config) string {
 	switch v := k.to(c).(type) {
 	case *time.Duration:
-		return v.String()
+		return Spell(*v)
 	case *int:
 		return strconv.Itoa(*v)
 	case *bool:
@@ -157,11 +169,38 @@ func (k *key) show(c *Config) string {
 	return ""
 }
 
-// Show writes the configuration that counts, a key a line.
+// Show writes the configuration that counts, a key a line, as a file may have
+// it; what is not a default is followed by the file and line that say it.
 func (c *Config) Show() string {
 	var sb strings.Builder
 	for _, k := range keys {
-		fmt.Fprintf(&sb, "%s: %s\n", k.name, k.show(c))
+		fmt.Fprintf(&sb, "%s: %s", k.name, k.show(c))
+		if from := c.from[k.name]; from != "" {
+			sb.WriteString("  # " + from)
+		}
+		sb.WriteString("\n")
 	}
 	return sb.String()
+}
+
+// Value is the value of a key (times as texts, such as 15m) and where it stands: file and line, or "default".
+type Value struct {
+	Value any    `json:"value"`
+	From  string `json:"from"`
+}
+
+// Values are all keys with their values.
+func (c *Config) Values() map[string]Value {
+	out := make(map[string]Value, len(keys))
+	for _, k := range keys {
+		v := Value{k.to(c), "default"}
+		if _, isTime := v.Value.(*time.Duration); isTime {
+			v.Value = k.show(c)
+		}
+		if from := c.from[k.name]; from != "" {
+			v.From = from
+		}
+		out[k.name] = v
+	}
+	return out
 }

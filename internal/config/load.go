@@ -145,6 +145,7 @@ func (r *reading) group(prefix string, n *yaml.Node, depth int) {
 			if err := k.set(r.c, value); err != nil {
 				r.problems = append(r.problems, fmt.Errorf("%s:%d: %w", r.file, value.Line, err))
 			}
+			r.c.from[name] = fmt.Sprintf("%s:%d", r.file, line)
 		case value.Kind == yaml.MappingNode && isGroup(name) && depth < 4:
 			r.group(name+".", value, depth+1)
 		case isGroup(name) && value.Tag == "!!null": // all its keys are commented out

@@ -141,7 +141,7 @@ func (p *planner) retry(a Attempt, mode Mode) {
 		due = open
 	}
 	if p.now.Before(due) {
-		p.why("its mark was tried %d times without success (%s); next try%s", a.N, a.Error, until(due))
+		p.why("its mark was tried in vain, %d so far (%s); next try%s", a.N, a.Error, until(due))
 		p.wait(status.KindPinSync, Wait{Until: due, Reason: a.Error})
 		return
 	}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ipfskit.org/intelligent/dbus/client"
+)
+
+func (a *app) dismissCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{Use: "dismiss BACKEND", Short: "Give up the actions that a backend can't do", Args: takes(1, 1),
+		Long: "Give up the unsynced actions of a backend: they are marked as dismissed and will\n" +
+			"never be done. Nothing that is stored is removed. It asks first; where nobody\n" +
+			"can be asked, --yes must say it."}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
+	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
+		if !yes {
+			if err := a.askDismiss(ctx, c, args[0]); err != nil {
+				return err
+			}
+		}
+		n, err := c.Dismiss(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if a.json {
+			_, err := fmt.Fprintf(a.env.Stdout, "{\"dismissed\":%d}\n", n)
+			return err
+		}
+		if n == 0 {
+			a.say(visible(args[0]) + " is clean; there was nothing to give up.")
+			return nil
+		}
+		a.say(plural(n, "action was given up.", "actions were given up."))
+		return nil
+	})
+	return cmd
+}
+
+// askDismiss tells what would be given up, and asks for it.
+func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) error {
+	doc, err := c.Status(ctx, false, []string{name}, "")
+	if err != nil {
+		return err
+	}
+	var v statusView
+	if err := decode(doc, &v); err != nil {
+		return err
+	}
+	b := v.Details[visible(name)]
+	if b.Pending == 0 {
+		return nil // it says so itself
+	}
+	again := a.name + " dismiss --yes " + name
+	if f, ok := a.env.Stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return hint(again, "nobody can be asked here, and --yes was not given")
+	}
+	for _, why := range b.why() {
+		a.note(why)
+	}
+	fmt.Fprintf(a.env.Stderr, "%s of %s will never be done. Give up? [y/N] ", plural(b.Pending, "unsynced action", "unsynced actions"), visible(name))
+	answer := make(chan string, 1)
+	go func() { // it ends with the process where nobody answers
+		line, _ := bufio.NewReader(a.env.Stdin).ReadString('\n') //nolint:errcheck // no answer is no
+		answer <- line
+	}()
+	select {
+	case line := <-answer:
+		if strings.HasPrefix(strings.ToLower(strings.TrimSpace(line)), "y") {
+			return nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(a.env.Stderr)
+	}
+	return &fault{code: ExitFailed, err: errors.New("nothing was given up"), next: again}
+}

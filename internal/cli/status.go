@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// backendStates are what --state selects backends by.
+var backendStates = []string{"dirty", "clean", "blocked", "paused", status.HealthUnknown, status.HealthHealthy,
+	status.HealthDegraded, status.HealthUnhealthy, status.HealthMisconfigured}
+
+func (a *app) statusCommand() *cobra.Command {
+	var detailed bool
+	var state string
+	cmd := &cobra.Command{Use: "status [BACKEND…]", Short: "How the service and its backends are, problems first"}
+	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "all backends and workers, not only what needs attention")
+	cmd.Flags().StringVar(&state, "state", "", "only backends in this `state` (dirty, blocked, unhealthy …)")
+	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
+		if err := oneOf("--state", state, backendStates); err != nil {
+			return err
+		}
+		c, err := a.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close() //nolint:errcheck // it was only asked
+		doc, err := c.Status(ctx, detailed, args, state)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(doc)
+		}
+		var v statusView
+		if err := decode(doc, &v); err != nil {
+			return err
+		}
+		a.showStatus(v, detailed || len(args) > 0 || state != "")
+		return nil
+	})
+	return cmd
+}
+
+// showStatus prints problems first.
+func (a *app) showStatus(v statusView, detailed bool) {
+	out := a.env.Stdout
+	fmt.Fprintln(out, a.style.bold(headline(v)))
+	if v.Service.Reason != "" {
+		fmt.Fprintln(out, a.style.warn(v.Service.Reason))
+	}
+	for _, alert := range v.Alerts {
+		fmt.Fprintf(out, "%s %s, for %s\n", a.style.bad(alert.Severity+":"), alert.Title, a.span(alert.Since))
+	}
+	for _, p := range v.Problems {
+		a.tell("", "    ", "can't be read: "+p.Error)
+	}
+	if more := v.ProblemCount - len(v.Problems); more > 0 {
+		fmt.Fprintf(out, "… and %s more that can't be read: %s status --detailed\n", plural(uint64(more), "file", "files"), a.name)
+	}
+	for _, name := range byUrgency(v.Details) {
+		a.showBackend(name, v.Details[name], detailed)
+	}
+	if v.Count > len(v.Details) {
+		fmt.Fprintf(out, "… and %d more: %s status --detailed\n", v.Count-len(v.Details), a.name)
+	}
+	for _, line := range a.counts(v) {
+		fmt.Fprintln(out, line)
+	}
+	for _, t := range v.Tasks.Running {
+		fmt.Fprintf(out, "  task %d: %s %s: %s\n", t.ID, t.Kind, t.Backend, a.progress(t))
+	}
+	a.showWorkers(v, detailed)
+	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 {
+		fmt.Fprintf(out, "Next:     %s health   (what to do about each problem)\n", a.name)
+	}
+}
+
+func headline(v statusView) string {
+	return fmt.Sprintf("%s for %s, home %s", v.Service.State, short(time.Duration(v.Service.Uptime*float64(time.Second))), v.Service.Home)
+}
+
+// byUrgency has the names of those first that need a person.
+func byUrgency(all map[string]backendView) []string {
+	rank := func(b backendView) int {
+		switch {
+		case b.Health == status.HealthUnhealthy || b.Health == status.HealthMisconfigured:
+			return 0
+		case b.blockedBy() != "":
+			return 1
+		case b.Health == status.HealthDegraded:
+			return 2
+		case b.Dirty:
+			return 3
+		}
+		return 4
+	}
+	names := slices.Sorted(maps.Keys(all))
+	slices.SortStableFunc(names, func(x, y string) int { return rank(all[x]) - rank(all[y]) })
+	return names
+}
+
+// counts are the lines that count things.
+func (a *app) counts(v statusView) []string {
+	s := v.Stats
+	lines := []string{fmt.Sprintf("Backends: %d; %d dirty, %d blocked, %d unhealthy", s.Backends, s.Dirty, s.Blocked, s.Unhealthy)}
+	if v.Health.Monitored > 0 {
+		lines[0] += fmt.Sprintf("; %.0f%% of %d known are healthy", v.Health.Percent, v.Health.Monitored)
+	}
+	if s.Dirty > 0 {
+		text := fmt.Sprintf("Dirty:    the oldest for %s; %.1f a minute come, %.1f are mended", a.span(v.Service.OldestDirty), v.Service.DirtyMinute, v.Service.MendedMinute)
+		if v.Service.ExpectedClean != nil {
+			text += "; clean " + a.ago(v.Service.ExpectedClean)
+		}
+		lines = append(lines, text)
+	}
+	lines = append(lines,
+		fmt.Sprintf("Tasks:    %d running, %d waiting, %d done, %d failed", v.Tasks.Active, v.Tasks.Queued, v.Tasks.Completed, v.Tasks.Failed),
+		fmt.Sprintf("Content:  %s, %s", plural(s.Buckets, "bucket", "buckets"), plural(uint64(max(v.Pins.Total, 0)), "pin", "pins"))) //nolint:gosec // not negative
+	if v.Service.Paused {
+		until := "until: " + a.name + " resume"
+		if v.Service.PausedUntil != nil {
+			until = "it goes on " + a.ago(v.Service.PausedUntil)
+		}
+		lines = append(lines, "Paused:   no new task starts; "+until)
+	}
+	if v.Service.Unwatched > 0 {
+		lines = append(lines, fmt.Sprintf("Watches:  %d folders are beyond the kernel's limit and are looked at now and", v.Service.Unwatched),
+			"          then; raise it: sysctl fs.inotify.max_user_watches")
+	}
+	return lines
+}
+
+func (a *app) showWorkers(v statusView, detailed bool) {
+	for _, w := range v.Workers {
+		if !detailed && w.Healthy && w.Restarts == 0 {
+			continue
+		}
+		text := fmt.Sprintf("Worker:   %s is %s, last seen alive %s", w.Name, w.State, a.ago(w.LastBeat))
+		if w.Restarts > 0 {
+			text += ", replaced " + plural(w.Restarts, "time", "times")
+		}
+		if w.Error != nil {
+			text += ": " + *w.Error
+		}
+		fmt.Fprintln(a.env.Stdout, text)
+	}
+}
+
+// blockedBy is what keeps a backend dirty that a person must see to; empty when nothing does.
+func (b backendView) blockedBy() string {
+	if b.Blocked == nil {
+		return ""
+	}
+	return *b.Blocked
+}
+
+// standing is how a backend is, in few words; detailed: also what is well.
+func (a *app) standing(b backendView, detailed bool) []string {
+	var words []string
+	switch b.Health {
+	case status.HealthUnhealthy, status.HealthMisconfigured:
+		words = append(words, a.style.bad(b.Health))
+	case status.HealthDegraded:
+		words = append(words, a.style.warn(b.Health))
+	default:
+		if detailed {
+			words = append(words, b.Health)
+		}
+	}
+	if b.Dirty {
+		text := "dirty"
+		if b.DirtySince != nil {
+			text += " for " + a.span(b.DirtySince)
+		}
+		words = append(words, a.style.warn(text)+" ("+plural(b.Pending, "action", "actions")+")")
+	} else if detailed {
+		words = append(words, "clean")
+	}
+	if b.blockedBy() != "" {
+		words = append(words, a.style.bad("blocked"))
+	}
+	if b.Paused {
+		words = append(words, "paused")
+	}
+	if b.NextRetry != nil {
+		words = append(words, "next try "+a.ago(b.NextRetry))
+	}
+	return words
+}
+
+// why says what is wrong with a backend; one text where two say the same.
+func (b backendView) why() []string {
+	var out []string
+	if b.blockedBy() != "" {
+		out = append(out, b.blockedBy())
+	}
+	if b.Error != nil && *b.Error != "" && !strings.Contains(b.blockedBy(), *b.Error) {
+		out = append(out, *b.Error)
+	}
+	return out
+}
+
+// showBackend prints what needs attention of a backend; detailed: all of it.
+func (a *app) showBackend(name string, b backendView, detailed bool) {
+	words, why := a.standing(b, detailed), b.why()
+	if len(words)+len(why) == 0 {
+		return
+	}
+	if len(words) == 0 {
+		words = append(words, "it had an error")
+	}
+	out := a.env.Stdout
+	fmt.Fprintf(out, "  %s: %s\n", name, strings.Join(words, ", "))
+	for _, w := range why {
+		a.tell("    ", "    ", w)
+	}
+	if !detailed {
+		return
+	}
+	a.tell("    ", "    ", fmt.Sprintf("%s; %s, %s; synced %s, checked %s, backed up %s", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "),
+		plural(b.Pins, "pin", "pins"), size(b.Storage), a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
+}

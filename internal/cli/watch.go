@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+func (a *app) watchCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "watch", Short: "What happens, as it happens; Ctrl-C ends it", Args: takes(0, 0),
+		Long: "On a terminal: a table that follows what happens. Elsewhere: a line for each\n" +
+			"event. With --json: an object a line; the first one (event \"state\") holds all\n" +
+			"that `status --detailed --json` shows, and each other one what changed since.\n" +
+			"Properties in \"changed\" have the names and units of the D-Bus interface. When\n" +
+			"the service ends it is waited for until it comes back."}
+	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
+		signal.Ignore(syscall.SIGPIPE) // a reader that goes is an error of the next write
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		gone := whenReaderGoes(a.env.Stdout, func() { cancel(errReaderGone) })
+		defer gone()
+		var v viewer = &lines{a: a}
+		if a.json {
+			v = &objects{a: a}
+		} else if a.style.tty != nil {
+			v = newLive(a)
+		}
+		defer v.end()
+		err := a.watch(ctx, v)
+		if ctx.Err() != nil || errors.Is(err, syscall.EPIPE) {
+			return nil // that is how it ends
+		}
+		return err
+	})
+	return cmd
+}
+
+// viewer shows what happens.
+type viewer interface {
+	// state shows how things are, at the start and whenever the service came back.
+	state(ctx context.Context, c *client.Client) error
+	// event shows one thing that happened.
+	event(ctx context.Context, c *client.Client, e happening) error
+	// stopped says that the service ended.
+	stopped() error
+	// end is called last.
+	end()
+}
+
+// watch shows what happens until ctx ends; a service that stops is waited for.
+func (a *app) watch(ctx context.Context, v viewer) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		tasks := map[uint64]status.Task{}
+		err := c.Events(ctx, func() error { return v.state(ctx, c) }, func(ev client.Event) error {
+			if e, ok := a.happened(ctx, c, ev, tasks); ok {
+				return v.event(ctx, c, e)
+			}
+			return nil
+		})
+		c.Close() //nolint:errcheck // it was only asked
+		if !errors.Is(err, client.ErrNotRunning) || ctx.Err() != nil {
+			return err
+		}
+		if err := v.stopped(); err != nil {
+			return err
+		}
+		if c, err = a.appear(ctx, nil); err != nil {
+			return err
+		}
+		if err := a.sameHome(ctx, c); err != nil {
+			c.Close() //nolint:errcheck // it was only asked
+			return err
+		}
+	}
+}
+
+// happening is one event as `watch --json` prints it: only add to it.
+type happening struct {
+	Time    string         `json:"time"`
+	Event   string         `json:"event"`
+	Backend string         `json:"backend,omitempty"`
+	Task    uint64         `json:"task,omitempty"`
+	Kind    string         `json:"kind,omitempty"`
+	Worker  string         `json:"worker,omitempty"`
+	Fields  map[string]any `json:"fields,omitempty"`
+	Changed map[string]any `json:"changed,omitempty"`
+}
+
+// eventNames are the events' names by the signals'.
+var eventNames = map[string]string{
+	"BackendDirty": "backend_dirty", "BackendClean": "backend_clean", "BackendHealthChanged": "backend_health",
+	"TaskNew": "task_new", "TaskRemoved": "task_removed", "Completed": "task_finished", "WorkerRestarted": "worker_restarted",
+	"MetadataChanged": "metadata_changed", "AlertRaised": "alert_raised", "AlertCleared": "alert_cleared",
+	"PropertiesChanged": "_changed", "InterfacesAdded": "_added", "InterfacesRemoved": "_removed",
+}
+
+// happened makes a signal an event; false for one that another one tells better.
+func (a *app) happened(ctx context.Context, c *client.Client, ev client.Event, tasks map[uint64]status.Task) (happening, bool) {
+	e := happening{Time: a.stamp(), Event: eventNames[ev.Signal], Fields: ev.Args}
+	subject, name := client.Subject(ev.Object)
+	for _, key := range []string{"added", "removed"} {
+		if object, ok := ev.Args[key]; ok {
+			subject, name = client.Subject(fmt.Sprint(object))
+			if subject != "backend" { // tasks have signals of their own, workers stay
+				return e, false
+			}
+			e.Fields = nil
+		}
+	}
+	if e.Event[0] == '_' {
+		if subject == "" {
+			subject = "service"
+		}
+		e.Event = subject + e.Event
+	}
+	if changed, ok := ev.Args["changed"].(map[string]any); ok {
+		e.Changed, e.Fields = changed, nil
+	}
+	switch subject {
+	case "backend":
+		e.Backend = name
+	case "worker":
+		e.Worker = name
+	case "task":
+		e.Task, _ = strconv.ParseUint(name, 10, 64) //nolint:errcheck // such are the objects' names
+	}
+	e.takeNames(ev.Signal)
+	if e.Task != 0 {
+		e.ofTask(ctx, c, tasks)
+	}
+	return e, true
+}
+
+// takeNames moves what an event is about from its fields to where it is found alike in all events.
+func (e *happening) takeNames(signal string) {
+	text := func(key string) string {
+		s, _ := e.Fields[key].(string) //nolint:errcheck // empty is the same
+		delete(e.Fields, key)
+		return s
+	}
+	switch signal {
+	case "BackendDirty", "BackendClean", "BackendHealthChanged":
+		e.Backend = text("name")
+		delete(e.Fields, "backend") // the object's path
+	case "WorkerRestarted":
+		e.Worker = text("name")
+	case "TaskNew", "TaskRemoved":
+		e.Task, _ = e.Fields["id"].(uint64) //nolint:errcheck // checked by the bus
+		e.Backend, e.Kind = text("backend"), text("kind")
+		delete(e.Fields, "id")
+		delete(e.Fields, "task")
+	}
+}
+
+// ofTask says whose task it is and, of one that ended, how.
+func (e *happening) ofTask(ctx context.Context, c *client.Client, tasks map[uint64]status.Task) {
+	t, known := tasks[e.Task]
+	if !known && e.Backend == "" || e.Event == "task_finished" {
+		if now, err := c.Task(ctx, e.Task); err == nil {
+			t = now
+		}
+	}
+	if e.Backend == "" {
+		e.Backend, e.Kind = t.Backend, t.Kind
+	}
+	tasks[e.Task] = status.Task{Backend: e.Backend, Kind: e.Kind}
+	switch e.Event {
+	case "task_finished":
+		e.Fields["state"] = t.State
+	case "task_removed":
+		delete(tasks, e.Task)
+	}
+}
+
+func (a *app) stamp() string { return a.clk.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00") }

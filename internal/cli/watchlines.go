@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"ipfskit.org/intelligent/dbus/client"
+)
+
+// objects prints a JSON object a line.
+type objects struct{ a *app }
+
+func (o *objects) print(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("write an event: %w", err)
+	}
+	_, err = fmt.Fprintf(o.a.env.Stdout, "%s\n", b)
+	return err
+}
+
+func (o *objects) state(ctx context.Context, c *client.Client) error {
+	doc, err := c.Status(ctx, true, nil, "")
+	if err != nil {
+		return err
+	}
+	return o.print(struct {
+		Time   string          `json:"time"`
+		Event  string          `json:"event"`
+		Status json.RawMessage `json:"status"`
+	}{o.a.stamp(), "state", doc})
+}
+
+func (o *objects) event(_ context.Context, _ *client.Client, e happening) error { return o.print(e) }
+
+func (o *objects) stopped() error {
+	return o.print(happening{Time: o.a.stamp(), Event: "service_stopped"})
+}
+
+func (o *objects) end() {}
+
+// lines prints a line of text for each event.
+type lines struct{ a *app }
+
+func (l *lines) print(text string) error {
+	_, err := fmt.Fprintf(l.a.env.Stdout, "%s %s\n", l.a.clk.Now().Format(time.DateTime), visible(text))
+	return err
+}
+
+func (l *lines) state(ctx context.Context, c *client.Client) error {
+	m, err := c.Properties(ctx)
+	if err != nil {
+		return err
+	}
+	return l.print(fmt.Sprintf("The service is %s: %s; %d dirty, %d blocked, %d unhealthy.", m.State,
+		plural(m.Backends, "backend", "backends"), m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends))
+}
+
+func (l *lines) event(_ context.Context, _ *client.Client, e happening) error {
+	if text := e.text(); text != "" {
+		return l.print(text)
+	}
+	return nil
+}
+
+func (l *lines) stopped() error {
+	return l.print("The service has stopped; its return is waited for.")
+}
+
+func (l *lines) end() {}
+
+// text is the event in words; empty for changes that say nothing by themselves.
+func (e happening) text() string {
+	f := e.Fields
+	task := fmt.Sprintf("task %d (%s %s)", e.Task, e.Kind, e.Backend)
+	switch e.Event {
+	case "backend_dirty":
+		return fmt.Sprintf("%s is dirty, unsynced actions: %v", e.Backend, f["pending"])
+	case "backend_clean":
+		return e.Backend + " is clean"
+	case "backend_health":
+		text := fmt.Sprintf("%s is %v, it was %v", e.Backend, f["new"], f["old"])
+		if f["why"] != "" {
+			text += fmt.Sprintf(": %v", f["why"])
+		}
+		return text
+	case "backend_added":
+		return e.Backend + " is a backend now"
+	case "backend_removed":
+		return e.Backend + " is no backend any more"
+	case "task_new":
+		return task + " is queued"
+	case "task_changed":
+		if s, ok := e.Changed["State"]; ok {
+			return fmt.Sprintf("%s is %v", task, s)
+		}
+	case "task_finished":
+		text := fmt.Sprintf("%s ended: %v", task, f["state"])
+		if f["message"] != "" {
+			text += fmt.Sprintf(": %v", f["message"])
+		}
+		return text
+	case "worker_restarted":
+		return fmt.Sprintf("worker %s was replaced (%v so far): %v", e.Worker, f["restarts"], f["why"])
+	case "alert_raised":
+		return fmt.Sprintf("%v: %v", f["severity"], f["title"])
+	case "alert_cleared":
+		return fmt.Sprintf("no longer: %v", f["code"])
+	case "service_changed":
+		if s, ok := e.Changed["State"]; ok {
+			return fmt.Sprintf("the service is %v", s)
+		}
+	}
+	return ""
+}

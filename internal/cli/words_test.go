@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+)
+
+func TestTextsCantSteerTheTerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain ü 漢 😀":      "plain ü 漢 😀",
+		"a\x1b[2Jb":        `a\u001b[2Jb`,
+		"two\nlines\tand":  "two lines and",
+		"back\rwards\b":    `back\u000dwards\u0008`,
+		"\u202egnihtyreve": `\u202egnihtyreve`,
+		"c1\u009b2J\x7f":   `c1\u009b2J\u007f`,
+	} {
+		if got := visible(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+		doc, err := json.Marshal(map[string]string{text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]string
+		if err := decode(doc, &got); err != nil || got[want] != want {
+			t.Errorf("%q in a document: %v %q, want %q", text, err, got, want)
+		}
+	}
+}
+
+func FuzzDocumentsStayDocumentsWithoutHiddenCharacters(f *testing.F) {
+	for _, s := range []string{`{"a":"b"}`, `{"\u001b":"\\u001b\n\"\u202e"}`, "\u009b", `\`, `"\ud83d\ude00"`, `{"a":"\/"}`, "\r0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, doc string) {
+		out := visibleJSON([]byte(doc))
+		if !json.Valid([]byte(doc)) {
+			return
+		}
+		var v any
+		if err := json.Unmarshal(out, &v); err != nil {
+			t.Fatalf("%q became %q: %v", doc, out, err)
+		}
+		if s, ok := v.(string); ok && strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != unicode.ReplacementChar }) {
+			t.Errorf("%q shows %q", doc, s)
+		}
+	})
+}
+
+func TestCellsAreCutByColumns(t *testing.T) {
+	for text, want := range map[string]string{"short": "short", "exactly-10": "exactly-10", "eleven-char": "eleven-ch…", "漢字漢字漢字": "漢字漢字…", "漢字漢字漢": "漢字漢字漢"} {
+		if got := cut(text, 10); got != want {
+			t.Errorf("%s becomes %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestTimesOfThePastAreRead(t *testing.T) {
+	now := time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{"90m": "2026-02-01T10:30:00Z", "2d": "2026-01-30T12:00:00Z", "11:30": "2026-02-01T11:30:00Z",
+		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31 15:04": "2026-01-31T15:04:00Z", "2026-01-31T15:04:05+01:00": "2026-01-31T14:04:05Z"} {
+		got, err := moment(text, now)
+		if err != nil || got.UTC().Format(time.RFC3339) != want {
+			t.Errorf("%s is %v, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "yesterday", "-1h", "-2d", "2026-13-01", "NaNd", "1e400d"} {
+		if got, err := moment(text, now); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+func TestTheNearestWordIsNamed(t *testing.T) {
+	known := []string{"start", "status", "stop", "sync"}
+	for word, want := range map[string]string{"stauts": "status", "stat": "status", "snyc": "sync", "zzz": "", "": ""} {
+		if got := nearest(word, known); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestSizesAndSpans(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 5 << 40: "5.0 TiB"} {
+		if got := size(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{1500 * time.Millisecond: "1 s", 90 * time.Second: "1 min", 36 * time.Hour: "36 h 0 min", 72 * time.Hour: "3 days"} {
+		if got := short(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
