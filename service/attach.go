@@ -24,16 +24,22 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 		return nil
 	}
 	if now != nil {
+		s.sawAbsent(s.opts.Paths.Home)
 		s.detach("the home was replaced by another folder")
 	}
 	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
+		s.sawAbsent(s.opts.Paths.Home)
 		s.detach("the home is not there")
 		return nil
 	}
 	if err != nil {
 		s.detach(err.Error())
 		return nil
+	}
+	if err := s.held(h.Path()); err != nil {
+		s.detach(err.Error())
+		return h.Close()
 	}
 	unlock, err := h.Lock(home.Owner{PID: os.Getpid(), Host: hostname(), Bus: s.opts.Bus, Version: s.opts.Version, Since: s.started})
 	if err != nil {

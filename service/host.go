@@ -36,7 +36,8 @@ const gcPercent = 40
 
 // Host runs the service in this process until ctx ends. A wrong configuration is
 // a *config.Error, a home that is served already a *home.LockedError, a name
-// that is taken a *dbus.NameTakenError.
+// that is taken a *dbus.NameTakenError, and a start that its sandbox needs a
+// *status.StartAgainError.
 func Host(ctx context.Context, o HostOptions) error {
 	debug.SetGCPercent(gcPercent)
 	paths, err := config.FindPaths(o.Getenv, o.System)
@@ -54,7 +55,7 @@ func Host(ctx context.Context, o HostOptions) error {
 		return err
 	}
 	var server *dbus.Server
-	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(),
+	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), System: o.System, Mounts: unitMounts(o.Getenv),
 		Publish: func(ev status.Event) { server.Publish(ev) }})
 	if err != nil {
 		return errors.Join(err, closeBus())

@@ -41,6 +41,10 @@ type Options struct {
 	WrapHomeRoot, WrapBackendRoot func(fsys.Root) fsys.Root
 	// Inject, if set, is called at each iteration of a worker: a fault for tests.
 	Inject func(worker string) error
+	// System is the system's service: people mend it in other ways.
+	System bool
+	// Mounts, if set, says that the service runs in a sandbox of its unit, and gives the mounts in there.
+	Mounts func() ([]fsys.Mount, error)
 }
 
 // Service is the engine: what is known, what is planned, what runs.
@@ -61,6 +65,8 @@ type Service struct {
 	// wentHome is closed by the first look that found out whether the home is there and, if so, read it.
 	wentHome chan struct{}
 	wentOnce sync.Once
+	// again is told of a folder for which the service must be started again.
+	again chan *status.StartAgainError
 	// indexed is closed once all mappings were looked at for the pin index.
 	indexed   chan struct{}
 	indexOnce sync.Once
@@ -99,6 +105,7 @@ type Service struct {
 	complete, failed uint64
 	rescan           chan struct{}
 	targets          targetMemory
+	absent           map[string]bool // folders that were not there, in a sandbox
 	lockErr          *home.LockedError
 	redundancy       map[int]int
 }
@@ -112,7 +119,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{opts: o, clk: o.Clock, log: o.Log, not: newNotifier(o.Clock), rules: cfg.Plan, started: o.Clock.Now(),
 		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), indexed: make(chan struct{}), busKnown: make(chan struct{}),
 		entries: map[string]*entry{}, tasks: newTaskTable(),
-		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1)}
+		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1),
+		again: make(chan *status.StartAgainError, 1), absent: map[string]bool{}}
 	s.arrived.began, s.mended.began = s.started, s.started
 	s.cfg.Store(cfg)
 	for _, w := range warnings {
@@ -157,7 +165,8 @@ func (s *Service) openState(ctx context.Context) error {
 
 // Run works until ctx ends. serve, if set, owns the bus: it is started before
 // the home is read, and must return soon after its context ends. It returns a
-// *home.LockedError when another service has the home.
+// *home.LockedError when another service has the home, and a
+// *status.StartAgainError when it must be started again for its sandbox.
 func (s *Service) Run(ctx context.Context, serve func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -175,6 +184,7 @@ func (s *Service) Run(ctx context.Context, serve func(context.Context) error) er
 		})
 	}
 	side.Go(func() { s.reg.run(ctx) })
+	side.Go(func() { s.startAgain(ctx, cancel) })
 	side.Go(func() {
 		if err := s.not.feed(ctx, s.sup.healthy, func(why string) { s.log.Errorf("the watchdog is not fed: %s", why) }); err != nil {
 			s.log.WithError(err).Error("the watchdog can't be fed")

@@ -19,9 +19,9 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// store opens a backend's object store for a task.
-func (s *Service) store(ctx context.Context, name string) (backend.Adapter, backend.ObjectStore, error) {
-	a, err := s.open(ctx, name)
+// store opens a backend's object store for a task, by open or openToWrite.
+func (s *Service) store(ctx context.Context, name string, open func(context.Context, string) (backend.Adapter, error)) (backend.Adapter, backend.ObjectStore, error) {
+	a, err := open(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Service) runBackup(ctx context.Context, t *task, p *Pulse) result {
 	if err != nil {
 		return result{err: &backend.Error{Class: backend.ClassContent, Op: "back up " + set, Err: err}}
 	}
-	a, store, err := s.store(ctx, t.Backend)
+	a, store, err := s.store(ctx, t.Backend, s.openToWrite)
 	if err != nil {
 		return result{err: err}
 	}
@@ -231,7 +231,7 @@ func (s *Service) runRestore(ctx context.Context, t *task) result {
 	if err != nil {
 		return result{err: content("restore", err)}
 	}
-	a, store, err := s.store(ctx, t.Backend)
+	a, store, err := s.store(ctx, t.Backend, s.open)
 	if err != nil {
 		return result{err: err}
 	}

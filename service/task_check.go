@@ -10,7 +10,7 @@ import (
 // runCheck is one health check: by reading only.
 func (s *Service) runCheck(ctx context.Context, t *task) result {
 	began := s.clk.Now()
-	a, err := s.open(ctx, t.Backend)
+	a, err := s.openToWrite(ctx, t.Backend)
 	if err != nil {
 		return result{err: err}
 	}

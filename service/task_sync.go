@@ -21,7 +21,7 @@ import (
 
 // runSync is one pin_sync: what pinsync does, with what the service knows.
 func (s *Service) runSync(ctx context.Context, t *task, p *Pulse) result {
-	a, err := s.open(ctx, t.Backend)
+	a, err := s.openToWrite(ctx, t.Backend)
 	if err != nil {
 		return result{err: err}
 	}

@@ -131,7 +131,10 @@ func (a *app) classify(ctx context.Context, err error) error {
 	}
 	var se *status.Error
 	var ce *config.Error
+	var again *status.StartAgainError
 	switch {
+	case errors.As(err, &again):
+		return &fault{code: ExitAgain, err: err}
 	case errors.As(err, &se):
 		return a.ofService(ctx, se)
 	case errors.As(err, &ce):

@@ -103,6 +103,7 @@ type healthView struct {
 	State   string `json:"state"`
 	Issues  []struct {
 		Severity       string  `json:"severity"`
+		Code           string  `json:"code"`
 		Backend        *string `json:"backend"`
 		What           string  `json:"what"`
 		Why            string  `json:"why"`

@@ -11,5 +11,7 @@ const (
 	ExitPartly     = 5
 	ExitTimeout    = 6
 	ExitNotFound   = 7
-	ExitConfig     = 78
+	// ExitAgain is the service's own: its unit starts it again.
+	ExitAgain  = 75
+	ExitConfig = 78
 )

@@ -26,7 +26,7 @@ func (a *app) localCommands() []*cobra.Command {
 	}}
 	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it", Args: takes(1, 1),
 		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
-	return []*cobra.Command{version, inspect, a.configCommand()}
+	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
 }
 
 // inspect prints a JSON object a row of a parquet file, or one for a JSON or YAML document.

@@ -74,6 +74,8 @@ func (u unit) lastEnd(ctx context.Context) string {
 		return "its last end was a clean one, or it was not started yet"
 	case result == "exit-code" && p["ExecMainStatus"] == "78":
 		return "its configuration is wrong (status 78)"
+	case result == "exit-code" && p["ExecMainStatus"] == "75":
+		return "it ended itself to be started again: a folder appeared that its sandbox held read-only"
 	case result == "exit-code":
 		return "it ended last with status " + p["ExecMainStatus"]
 	default:

@@ -41,6 +41,7 @@ const (
 	IDBus             = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0b"
 	IDConfiguration   = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0c"
 	IDUnreadable      = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0d"
+	IDSandbox         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e"
 )
 
 // Options of a log.

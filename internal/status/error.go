@@ -33,3 +33,11 @@ func (e *Error) Error() string { return e.Message }
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
+
+// StartAgainError says that the service must be started again: the sandbox of its
+// unit was made before a folder was there, and holds it read-only.
+type StartAgainError struct{ Folder string }
+
+func (e *StartAgainError) Error() string {
+	return e.Folder + " appeared after the start, and is read-only in the sandbox of the unit: the service ends itself to be started again"
+}

@@ -1,0 +1,205 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/types"
+	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// backends looks at every backend's place: the folder of a file system, the
+// endpoint of all others. Many are asked at once.
+func (v *visit) backends(ctx context.Context) {
+	var side sync.WaitGroup
+	defer side.Wait()
+	slots := make(chan struct{}, atOnce)
+	v.each(func(b *catalog.Backend) {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		side.Go(func() {
+			defer func() { <-slots }()
+			v.backend(ctx, b)
+		})
+	})
+}
+
+func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
+	c := b.Config
+	switch {
+	case c == nil:
+		if path := rowPath(b); path != "" {
+			v.folder(ctx, b.Name, path)
+		} else if b.Row == nil || b.Row.Endpoint == "" {
+			v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
+				"only a dirty mark or a row of the registry names it", fmt.Sprintf("configure it in backends/%s.yaml, or remove its mark", b.Name))
+		}
+	case c.Err != nil:
+		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
+	case !types.Has(c.Type):
+		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, c.RawType),
+			fmt.Sprintf("types that can: %v", types.Names()), "leave it to ipfs_kit, and say enabled: false in "+filepath.Join(v.Paths.Home, c.File)+" so that it is not counted")
+	case c.IsFilesystem():
+		v.folder(ctx, b.Name, c.RootPath())
+	default:
+		v.endpoint(ctx, b)
+	}
+}
+
+// rowPath is the folder of a backend that only the registry knows, empty for other types.
+func rowPath(b *catalog.Backend) string {
+	if b.Config != nil || b.Row == nil || b.Type() != home.TypeFilesystem {
+		return ""
+	}
+	if path := strings.TrimPrefix(b.Row.Endpoint, "file://"); filepath.IsAbs(path) {
+		return path
+	}
+	return ""
+}
+
+// folder looks at the root of a filesystem backend.
+func (v *visit) folder(ctx context.Context, name, path string) {
+	seen, err := bounded(ctx, v.Clock, v.Probe, "look at "+path, func() (place, error) { return lookAt(path) })
+	switch {
+	case hangs(err):
+		v.add("path-hangs", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s does not answer", path, name), plain(err),
+			"look at its mount: findmnt --target "+shell(path)+"; unmount it (umount -l) and mount it again")
+		return
+	case errors.Is(err, fs.ErrNotExist):
+		v.add("path-missing", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is not there", path, name),
+			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir "+shell(path))
+		return
+	case errors.Is(err, fs.ErrPermission):
+		v.add("path-forbidden", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is hidden by permissions", path, name), err.Error(),
+			"let the user of the service read and write it: namei -l "+shell(path))
+		return
+	case errors.Is(err, syscall.ENOTDIR):
+		v.add("path-not-folder", status.SeverityError, name, fmt.Sprintf("%s of backend %s is no folder", path, name), "something else lies there", "name the folder in its configuration")
+		return
+	case err != nil:
+		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at its disk: dmesg, findmnt --target "+shell(path))
+		return
+	}
+	switch {
+	case seen.writable == nil || v.System:
+	case errors.Is(seen.writable, syscall.EROFS):
+		v.add("path-read-only", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is on a file system that is mounted read-only", path, name),
+			seen.writable.Error(), "mount it for writing; after errors of the disk check it first (dmesg, fsck)")
+	default:
+		v.add("path-forbidden", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be written", path, name), seen.writable.Error(),
+			"let the user of the service read and write it: namei -l "+shell(path))
+	}
+	v.room(name, path, seen)
+}
+
+// place is what a folder is like.
+type place struct {
+	// writable is why it can't be written, nil where it can.
+	writable                error
+	total, free             uint64 // bytes
+	totalInodes, freeInodes uint64 // 0 where there is no fixed number
+}
+
+// lookAt looks at a folder without writing.
+func lookAt(path string) (place, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return place{}, err
+	}
+	if !fi.IsDir() {
+		return place{}, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
+	}
+	if err := unix.Access(path, unix.R_OK|unix.X_OK); err != nil {
+		return place{}, &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	var p place
+	if err := unix.Access(path, unix.W_OK); err != nil {
+		p.writable = &fs.PathError{Op: "write", Path: path, Err: err}
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return place{}, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	block := uint64(max(st.Bsize, 0)) //nolint:gosec // not negative
+	p.total, p.free = st.Blocks*block, st.Bavail*block
+	p.totalInodes, p.freeInodes = st.Files, st.Ffree
+	return p, nil
+}
+
+// scarce is the share in percent below which room or inodes count as nearly gone, as in health checks.
+const scarce = 5
+
+// room looks at bytes and inodes.
+func (v *visit) room(subject, path string, p place) {
+	severity := func(free uint64) string {
+		if free == 0 {
+			return status.SeverityError
+		}
+		return status.SeverityWarning
+	}
+	if p.total > 0 && p.free < p.total/100*scarce {
+		v.add("disk-nearly-full", severity(p.free), subject, fmt.Sprintf("the disk of %s is nearly full", path),
+			fmt.Sprintf("%d of %d MiB are free", p.free>>20, p.total>>20), "make room, or move it to a larger disk: df -h "+shell(path))
+	}
+	if p.totalInodes > 0 && p.freeInodes < p.totalInodes/100*scarce {
+		v.add("inodes-nearly-gone", severity(p.freeInodes), subject, fmt.Sprintf("the disk of %s has nearly no inodes left", path),
+			fmt.Sprintf("%d of %d are free: it holds very many small files", p.freeInodes, p.totalInodes), "remove files, or make the file system anew with more: df -i "+shell(path))
+	}
+}
+
+// endpoint asks a backend that is no folder, by its own adapter's check.
+func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
+	c := b.Config
+	actx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t := v.Clock.AfterFunc(2*v.Probe, cancel)
+	defer t.Stop()
+	spec := types.Spec{Name: b.Name, Type: c.Type, Content: c.Content, String: c.String}
+	deps := types.Deps{Clock: v.Clock, Lane: backend.NewLane(types.Transfers(c.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
+	a, err := types.Open(actx, spec, deps)
+	if err == nil {
+		_, err = a.Check(actx)
+		err = errors.Join(err, a.Close())
+	}
+	if err == nil {
+		return
+	}
+	f := causeOf(err)
+	if host := hostOf(c.Endpoint()); f.code == "endpoint-timeout" && host != "" {
+		lctx, stop := context.WithTimeout(ctx, v.Probe)
+		defer stop()
+		if _, lerr := net.DefaultResolver.LookupHost(lctx, host); lerr != nil {
+			f = causeOf(&net.DNSError{Name: host})
+		}
+	}
+	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), plain(err), f.mend)
+}
+
+// hostOf is the name in an address, empty where it has none or a number.
+func hostOf(address string) string {
+	if !strings.Contains(address, "://") {
+		address = "//" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || net.ParseIP(u.Hostname()) != nil {
+		return ""
+	}
+	return u.Hostname()
+}

@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// secret is one thing that a type of backend can't do without.
+type secret struct {
+	// keys are its spellings in a configuration, envs the variables that upstream's programs and libraries read.
+	keys, envs []string
+}
+
+var (
+	s3Secrets = []secret{
+		{[]string{"access_key_id", "access_key", "accessKey", "aws_access_key_id"}, []string{"AWS_ACCESS_KEY_ID"}},
+		{[]string{"secret_access_key", "secret_key", "secretKey", "aws_secret_access_key"}, []string{"AWS_SECRET_ACCESS_KEY"}},
+	}
+	// secrets of the types; a type that also works without any is not in it.
+	secrets = map[string][]secret{
+		"s3": s3Secrets, "minio": s3Secrets, "digitalocean": s3Secrets,
+		"github":      {{[]string{"token"}, []string{"GITHUB_TOKEN"}}},
+		"huggingface": {{[]string{"token"}, []string{"HUGGINGFACE_TOKEN", "HF_TOKEN"}}},
+		"storacha":    {{[]string{"api_key", "token"}, []string{"STORACHA_API_KEY"}}},
+		"gdrive":      {{[]string{"credentials_file", "credentials_path", "client_secret"}, []string{"GOOGLE_CLIENT_SECRET"}}},
+		"lotus":       {{[]string{"token", "lotus_token"}, nil}},
+		"filecoin":    {{[]string{"token", "lotus_token"}, nil}},
+		"sshfs":       {{[]string{"password", "private_key_path", "private_key_data", "key_path"}, nil}},
+	}
+)
+
+// needs lists what a backend can't do without; Kubo wants a password where a name is set.
+func needs(c *home.Config) []secret {
+	if c.Type == "ipfs" && c.String("username") != "" {
+		return []secret{{[]string{"password"}, nil}}
+	}
+	return secrets[c.Type]
+}
+
+// credentials looks for those that are missing, or are set where the service does not see them.
+func (v *visit) credentials(ctx context.Context) {
+	var unit map[string]string
+	v.each(func(b *catalog.Backend) {
+		c := b.Config
+		if c == nil || c.Err != nil {
+			return
+		}
+		for _, s := range needs(c) {
+			if value := c.String(s.keys...); value != "" && !strings.HasPrefix(value, "secretref:") {
+				continue
+			}
+			if unit == nil {
+				unit = v.unitEnvironment(ctx)
+			}
+			v.credential(c, s, unit)
+		}
+	})
+}
+
+// credential is one that the configuration does not have.
+func (v *visit) credential(c *home.Config, s secret, unit map[string]string) {
+	file := filepath.Join(v.Paths.Home, c.File)
+	mend := fmt.Sprintf("write it into %s as %s: … (mode 0600)", file, s.keys[0])
+	inShell := ""
+	for _, name := range s.envs {
+		if unit[name] != "" {
+			return
+		}
+		if v.Getenv(name) != "" {
+			inShell = name
+		}
+	}
+	switch {
+	case inShell != "":
+		v.add("credentials-not-in-unit", status.SeverityError, c.Name+"/"+s.keys[0], fmt.Sprintf("backend %s: %s is set in this shell, and the service does not see it", c.Name, inShell),
+			"a service has the environment of its manager, not that of a shell",
+			mend+"; or until the next login: systemctl --user import-environment "+inShell+", then systemctl --user restart "+unitName)
+	case c.String(s.keys...) != "":
+		v.add("credentials-missing", status.SeverityError, c.Name+"/"+s.keys[0], fmt.Sprintf("backend %s: %s is a reference to a secret that this program can't look up", c.Name, s.keys[0]),
+			"secretref: is for the Python programs' own store", mend)
+	default:
+		v.add("credentials-missing", status.SeverityError, c.Name+"/"+s.keys[0], fmt.Sprintf("backend %s has no %s", c.Name, s.keys[0]),
+			"its configuration has none of: "+strings.Join(s.keys, ", "), mend)
+	}
+}

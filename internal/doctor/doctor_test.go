@@ -1,0 +1,322 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/internal/testenv"
+)
+
+const aCID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+
+func TestNothingIsFoundWhereNothingIsWrong(t *testing.T) {
+	w := newWorld(t)
+	w.unit()
+	w.enableLinger()
+	if d := w.run(); !d.Healthy || len(d.Findings) > 0 || d.Checks != len(checks) {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Each kind of trouble is made for real, found by its code, and was not found before.
+func TestEachTroubleIsFoundByItsCode(t *testing.T) {
+	for code, seed := range map[string]func(*world){
+		"no-home":     func(w *world) { w.remove(w.home) },
+		"no-registry": func(w *world) { w.remove(filepath.Join(w.home, "backend_index/backend_registry.parquet")) },
+		"no-bucket-registry": func(w *world) {
+			w.remove(filepath.Join(w.home, "bucket_registry.json"))
+		},
+		"layouts-differ": func(w *world) {
+			w.put("backend_configs/nas.yaml", "type: filesystem\nconfig:\n  storage_path: /elsewhere\n")
+		},
+		"configuration-wrong": func(w *world) { w.write(filepath.Join(w.dir, "config/intelligent.yaml"), "limits:\n  tasks: many\n") },
+		"configuration-key":   func(w *world) { w.write(filepath.Join(w.dir, "config/intelligent.yaml"), "limit: 3\n") },
+		"backend-misconfigured": func(w *world) {
+			w.configure("odd", "type: filesystem\nstorage_path: relative\n")
+		},
+		"no-adapter":   func(w *world) { w.configure("odd", "type: carrier_pigeon\n") },
+		"path-missing": func(w *world) { w.remove(filepath.Join(w.dir, "disks/nas")) },
+		"path-not-folder": func(w *world) {
+			w.remove(filepath.Join(w.dir, "disks/nas"))
+			w.write(filepath.Join(w.dir, "disks/nas"), "")
+		},
+		"credentials-missing": func(w *world) {
+			w.configure("kubo", "type: ipfs\nenabled: true\napi_url: http://127.0.0.1:1\nusername: me\n")
+		},
+		"content-without-source": func(w *world) { w.o.Service = nil; w.mark("nas", time.Now(), aCID) },
+		"dirty-unserved":         func(w *world) { w.o.Service = nil; w.mark("nas", time.Now(), aCID) },
+		"watch-limit":            func(w *world) { w.write(filepath.Join(w.o.Root, "proc/sys/fs/inotify/max_user_watches"), "12\n") },
+		"clock-behind": func(w *world) {
+			behind := &clock.Shifted{}
+			behind.Shift(-24 * time.Hour)
+			w.o.Clock = behind
+		},
+		"clock-unsynchronised": func(w *world) { w.o.Synchronised = func() bool { return false } },
+		"runtime-dir-missing":  func(w *world) { delete(w.env, "XDG_RUNTIME_DIR") },
+		"bus-missing":          func(w *world) { w.o.Service = nil; delete(w.env, "DBUS_SESSION_BUS_ADDRESS") },
+		"state-damaged": func(w *world) {
+			w.o.Service = nil
+			w.write(filepath.Join(w.dir, "state/state.db"), strings.Repeat("no database ", 1000))
+		},
+		"unit-not-enabled":    func(w *world) { w.unit("UnitFileState=disabled") },
+		"unit-changed":        func(w *world) { w.unit("NeedDaemonReload=yes") },
+		"linger-off":          func(w *world) { w.unit() },
+		"service-not-running": func(w *world) { w.o.Service = nil },
+		"other-home":          func(w *world) { w.o.Service.Manager.Home = "/elsewhere" },
+		"other-version":       func(w *world) { w.o.Service.Manager.Version = "0.9" },
+		"worker-unhealthy": func(w *world) {
+			w.o.Service.Issues = []status.Finding{{Code: "worker-unhealthy", Severity: status.SeverityError, What: "a", Why: "b", Mend: "c"}}
+		},
+	} {
+		t.Run(code, func(t *testing.T) {
+			w := newWorld(t)
+			w.misses(code)
+			seed(w)
+			w.finds(code)
+		})
+	}
+}
+
+func TestTornAndUnreadableFilesAreNamed(t *testing.T) {
+	for _, file := range []string{"backend_index/dirty_metadata/nas_dirty.json", "backends/nas/pin_mappings.parquet", "backend_index/backend_registry.parquet",
+		"bucket_index/bucket_registry.parquet", "backends/nas.yaml"} {
+		t.Run(strings.ReplaceAll(file, "/", "_"), func(t *testing.T) {
+			w := newWorld(t)
+			w.misses("file-unreadable")
+			w.put(file, `{"is_dirty": tr`)
+			if f := w.finds("file-unreadable"); f.Subject != file || !strings.Contains(f.Mend, file) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// Law of the house: what comes and what is mended tells load from trouble.
+func TestManyDirtyBackendsAreLoadOrTrouble(t *testing.T) {
+	long := time.Now().Add(-time.Hour)
+	for code, m := range map[string]status.Manager{
+		"dirty-stuck":   {DirtyBackends: 40, OldestDirty: long},
+		"dirty-growing": {DirtyBackends: 40, OldestDirty: long, DirtyPerMinute: 9, MendedPerMinute: 4},
+		"dirty-many":    {DirtyBackends: 40, OldestDirty: long, DirtyPerMinute: 1, MendedPerMinute: 4},
+	} {
+		w := newWorld(t)
+		m.Home, m.Version = w.home, "1.0"
+		w.o.Service.Manager = m
+		if f := w.finds(code); !strings.Contains(f.Why, "a minute come") {
+			t.Errorf("%+v", f)
+		}
+		w.o.Service.Manager.DirtyBackends = 3
+		w.misses(code)
+	}
+}
+
+func TestContentThatSomebodyHasIsNotMissed(t *testing.T) {
+	w := newWorld(t)
+	w.o.Service = nil
+	w.mark("nas", time.Now(), aCID)
+	w.put("cars/"+aCID+".car", "content")
+	w.misses("content-without-source")
+	w.o.Service = &Service{Blocked: []status.Backend{{Name: "nas", Blocked: "no source for 1 pin"}}}
+	if f := w.finds("content-without-source"); f.Subject != "nas" || !strings.Contains(f.Why, "no source for 1 pin") {
+		t.Errorf("what the service says: %+v", f)
+	}
+}
+
+func TestCredentialsAreLookedForWhereTheServiceSeesThem(t *testing.T) {
+	w := newWorld(t)
+	w.configure("cloud", "type: s3\nbucket: b\naccess_key: AKIDEXAMPLE\n")
+	if f := w.finds("credentials-missing"); f.Subject != "cloud/secret_access_key" {
+		t.Errorf("%+v", f)
+	}
+	w.env["AWS_SECRET_ACCESS_KEY"] = "hidden-in-the-shell"
+	w.unit("Environment=OTHER=1 \"QUOTED=a b\"")
+	f := w.finds("credentials-not-in-unit")
+	if !strings.Contains(f.Mend, "import-environment AWS_SECRET_ACCESS_KEY") || strings.Contains(fmt.Sprint(f), "hidden-in-the-shell") {
+		t.Errorf("%+v", f)
+	}
+	w.unit(`Environment="AWS_SECRET_ACCESS_KEY=also for the unit"`)
+	w.misses("credentials-not-in-unit")
+	w.misses("credentials-missing")
+	w.configure("cloud", "type: s3\naccess_key: AKIDEXAMPLE\nsecret_key: secretref:vault:x\n")
+	w.unit()
+	delete(w.env, "AWS_SECRET_ACCESS_KEY")
+	w.finds("credentials-missing")
+}
+
+func TestAHomeThatAnotherProcessHasIsTold(t *testing.T) {
+	w := newWorld(t)
+	h, err := home.Open(w.home, home.Options{Clock: clock.System})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	unlock, err := h.Lock(home.Owner{PID: os.Getpid(), Host: "here", Bus: "unix:path=/its/bus", Since: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	w.misses("home-locked") // it is the service that answers
+	w.o.Service = nil
+	if f := w.finds("home-locked"); !strings.Contains(f.What, fmt.Sprint(os.Getpid())) || !strings.Contains(f.Mend, "unix:path=/its/bus") {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestThePythonDaemonBesideIsFound(t *testing.T) {
+	python := testenv.Python3(t)
+	w := newWorld(t)
+	w.misses("python-daemon")
+	file := filepath.Join(w.dir, "ipfs_kit_daemon.py")
+	w.write(file, "import sys\nprint('up', flush=True)\nsys.stdin.read()\n")
+	cmd := exec.Command(python, file)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	if _, err := out.Read(make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if f := w.finds("python-daemon"); f.Subject != fmt.Sprint(cmd.Process.Pid) {
+		t.Errorf("%+v", f)
+	}
+	w.misses("python-api")
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	w.o.PythonAPI = strings.TrimPrefix(server.URL, "http://")
+	w.misses("python-api")
+	server.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	w.finds("python-api")
+}
+
+func TestADiskWithoutRoomOrInodesIsTold(t *testing.T) {
+	testenv.Root(t)
+	w := newWorld(t)
+	disk := w.filesystem("small")
+	w.mount("tmpfs", disk, "tmpfs", 0, "size=1m,nr_inodes=100")
+	w.misses("disk-nearly-full")
+	w.misses("inodes-nearly-gone")
+	w.write(filepath.Join(disk, "large"), strings.Repeat("x", 1000<<10))
+	w.finds("disk-nearly-full")
+	w.remove(filepath.Join(disk, "large"))
+	for i := range 97 {
+		w.write(filepath.Join(disk, fmt.Sprint(i)), "")
+	}
+	w.finds("inodes-nearly-gone")
+}
+
+func TestWhatIsMountedReadOnlyIsTold(t *testing.T) {
+	testenv.Root(t)
+	w := newWorld(t)
+	w.o.Service = nil
+	disk := w.filesystem("cd")
+	for code, dir := range map[string]string{"path-read-only": disk, "home-not-writable": w.home, "state-not-writable": w.o.Paths.State} {
+		w.misses(code)
+		w.mount(dir, dir, "", unix.MS_BIND, "")
+		w.mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+		w.finds(code)
+	}
+}
+
+// A mount that does not answer costs its own finding and a bounded time, whatever lies on it.
+func TestAMountThatHangsIsAFindingAndHoldsUpNothingElse(t *testing.T) {
+	testenv.Root(t)
+	w := newWorld(t)
+	w.o.Probe = time.Second
+	disk := w.filesystem("dead")
+	w.configure("odd", "type: carrier_pigeon\n")
+	w.misses("path-hangs")
+	revive := w.kill(disk)
+	if f := w.finds("path-hangs"); f.Subject != "dead" {
+		t.Errorf("%+v", f)
+	}
+	w.finds("no-adapter")
+	revive()
+}
+
+// kill mounts a file system whose server never answers; the function it returns ends it.
+func (w *world) kill(dir string) (revive func()) {
+	w.t.Helper()
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		testenv.Skip(w.t, "/dev/fuse can't be opened: "+err.Error())
+	}
+	w.mount("dead", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd))
+	closed := false
+	revive = func() {
+		if !closed {
+			closed = true
+			unix.Close(fd)
+		}
+	}
+	w.t.Cleanup(revive)
+	return revive
+}
+
+func (w *world) mount(source, dir, kind string, flags uintptr, data string) {
+	w.t.Helper()
+	if err := unix.Mount(source, dir, kind, flags, data); err != nil {
+		w.t.Fatalf("mount %s: %v", dir, err)
+	}
+	if flags&unix.MS_REMOUNT == 0 {
+		w.t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	}
+}
+
+func (w *world) remove(path string) {
+	w.t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) enableLinger() {
+	w.write(filepath.Join(w.o.Root, "var/lib/systemd/linger", currentUser(w.t)), "")
+}
+
+func TestSecretsOfConfigurationsAreNotInWhatIsSaid(t *testing.T) {
+	w := newWorld(t)
+	const planted = "planted-secret-4711"
+	w.configure("kubo", "type: ipfs\napi_url: http://me:%s@127.0.0.1:1/%s\ntoken: %s\n", planted, planted, planted)
+	w.o.Service.Issues = []status.Finding{{Code: "backend-unhealthy", Severity: status.SeverityError, Subject: "other", What: "with " + planted, Why: planted, Mend: planted}}
+	doc, err := status.DoctorDocument(w.run())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(doc), planted) {
+		t.Errorf("a secret is said:\n%s", doc)
+	}
+}
+
+func TestLateAnswersAreDropped(t *testing.T) {
+	hold := make(chan struct{})
+	n, err := bounded(t.Context(), clock.System, time.Millisecond, "wait", func() (int, error) { <-hold; return 7, nil })
+	if n != 0 || !hangs(err) {
+		t.Errorf("%d %v", n, err)
+	}
+	close(hold)
+	if n, err := bounded(t.Context(), clock.System, time.Minute, "fail", func() (int, error) { return 7, errors.ErrUnsupported }); n != 7 || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%d %v", n, err)
+	}
+}

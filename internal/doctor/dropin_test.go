@@ -1,0 +1,136 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/testenv"
+)
+
+func TestTheDropInNamesTheHomeTheStateAndEachFolder(t *testing.T) {
+	w := newWorld(t)
+	w.configure("odd", "type: filesystem\nstorage_path: '/mnt/my \"disk\" at 100%%'\n")
+	w.configure("kubo", "type: ipfs\n")
+	w.o.Paths.State = "/var/somewhere/state $x"
+	text, err := DropIn(t.Context(), w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"PrivateUsers=yes", "ProtectSystem=strict", "ReadWritePaths=-" + w.home, `ReadWritePaths="-/var/somewhere/state $x"`,
+		`ReadWritePaths="-/mnt/my \"disk\" at 100%%"`, "ReadWritePaths=-%t", "ReadWritePaths=-" + filepath.Join(w.dir, "disks/nas"),
+		`ExecStartPre=+/bin/mkdir -p -m 700 "/var/somewhere/state $$x"`} {
+		if !slices.Contains(strings.Split(text, "\n"), line) {
+			t.Errorf("%s is missing in\n%s", line, text)
+		}
+	}
+	if strings.Contains(text, "%h") || strings.Contains(text, "PrivateTmp=yes") { // the test's own folders lie in /tmp
+		t.Errorf("of another home, or without its /tmp:\n%s", text)
+	}
+}
+
+func TestTheDropInOfAHomeThatIsNotThereNamesItAllTheSame(t *testing.T) {
+	o := Options{Clock: clock.System, Paths: config.Paths{Home: "/nowhere/home", State: "/nowhere/state"}}
+	text, err := DropIn(t.Context(), o)
+	if err != nil || !strings.Contains(text, "ReadWritePaths=-/nowhere/home\n") || !strings.Contains(text, "PrivateTmp=yes\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestTheDropInIsPutInPlaceWholeAndReadByTheManager(t *testing.T) {
+	w := newWorld(t)
+	file, err := InstallDropIn(t.Context(), w.o, "[Service]\n")
+	if err == nil || !strings.Contains(err.Error(), file) || file == "" {
+		t.Errorf("without a manager: %q %v", file, err)
+	}
+	reloads := 0
+	w.o.Systemctl = func(_ context.Context, args ...string) (string, error) {
+		if fmt.Sprint(args) != "[daemon-reload]" {
+			return "", errors.New("asked for something else")
+		}
+		reloads++
+		return "", nil
+	}
+	if file, err = InstallDropIn(t.Context(), w.o, "[Service]\nPrivateUsers=yes\n"); err != nil || reloads != 1 {
+		t.Fatal(err, reloads)
+	}
+	entries, err := os.ReadDir(filepath.Dir(file))
+	if err != nil || len(entries) != 1 || file != filepath.Join(w.dir, ".config/systemd/user/ipfs-kit-intelligent.service.d/hardened.conf") {
+		t.Errorf("%s: %v %v", file, entries, err)
+	}
+	if data, err := os.ReadFile(file); err != nil || string(data) != "[Service]\nPrivateUsers=yes\n" {
+		t.Errorf("%q %v", data, err)
+	}
+}
+
+func TestWhatTheSandboxHidesIsTold(t *testing.T) {
+	held := []fsys.Mount{{Point: "/", ReadOnly: true}, {Point: "/home/me/.ipfs_kit"}}
+	own := []fsys.Mount{{Point: "/"}}
+	strict := map[string]string{"ProtectSystem": "strict", "ProtectHome": "read-only", "PrivateTmp": "yes", "ReadWritePaths": `-/home/me/.ipfs_kit "-/mnt/my disk" -/late`}
+	for _, c := range []struct {
+		path string
+		box  box
+		mend string
+	}{
+		{"/home/me/.ipfs_kit", box{strict, own, held}, ""},
+		{"/mnt/my disk/x", box{props: strict}, ""},
+		{"/mnt/other", box{props: strict}, reinstall},
+		{"/tmp/x", box{props: strict}, reinstall},
+		{"/late", box{strict, own, held}, restart},
+		{"/late", box{strict, held, held}, ""}, // held outside as well: not the sandbox
+		{"/mnt/other", box{props: map[string]string{"ProtectSystem": "no", "ProtectHome": "no", "PrivateTmp": "no"}}, ""},
+		{"/usr/x", box{props: map[string]string{"ProtectSystem": "full"}}, reinstall},
+		{"/home/x", box{props: map[string]string{"ProtectHome": "read-only"}}, reinstall},
+		{"/home/x", box{props: map[string]string{"ProtectHome": "tmpfs", "ReadWritePaths": "/home/x"}}, reinstall},
+	} {
+		if why, mend := c.box.hides(c.path, c.path, true); mend != c.mend || (why == "") != (mend == "") {
+			t.Errorf("%s in %v: %q %q, want %q", c.path, c.box.props, why, mend, c.mend)
+		}
+	}
+	w := newWorld(t)
+	w.unit("ProtectSystem=no", "ProtectHome=no", "PrivateTmp=no", "ReadWritePaths=")
+	w.misses("path-hidden-by-sandbox")
+	w.unit("ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=no", "ReadWritePaths=-"+w.home)
+	if f := w.finds("path-hidden-by-sandbox"); f.Subject != "nas" {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAHomeThatHangsEndsTheLookInTime(t *testing.T) {
+	testenv.Root(t)
+	w := newWorld(t)
+	w.o.Read = w.o.Probe / 10
+	w.misses("home-hangs")
+	revive := w.kill(w.home)
+	w.finds("home-hangs")
+	revive()
+}
+
+func TestALookThatIsEndedSaysThatItIsNotWhole(t *testing.T) {
+	w := newWorld(t)
+	w.misses("not-all-looked-at")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d := Run(ctx, w.o); d.Healthy || !slices.ContainsFunc(codes(d), func(c string) bool { return c == "not-all-looked-at" }) {
+		t.Errorf("%+v", d)
+	}
+}
+
+func FuzzWords(f *testing.F) {
+	f.Add(`-/a "-/b c" "d\"e\\f"`)
+	f.Fuzz(func(_ *testing.T, text string) { words(text) })
+}
+
+func TestListsOfSystemctlAreReadWithQuotes(t *testing.T) {
+	if got := words(`-/a  "-/b c" "d\"e\\f" ""`); !slices.Equal(got, []string{"-/a", "-/b c", `d"e\f`, ""}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,63 @@
+package doctor
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// running says that no service runs, and why it ended last.
+func (v *visit) running(context.Context) {
+	if v.Service != nil {
+		return
+	}
+	why := v.LastEnd
+	if why == "" {
+		why = "nobody started it"
+	}
+	v.add("service-not-running", status.SeverityError, "", "the service does not run, or can't be reached from here", why,
+		"ipfs-kit-intelligent start --detach; what it said last: journalctl --user -u ipfs-kit-intelligent -n 30")
+}
+
+// sameService holds the service that runs against this program: home and version.
+func (v *visit) sameService(ctx context.Context) {
+	if v.Service == nil {
+		return
+	}
+	m := v.Service.Manager
+	if m.Home != "" && !v.System && m.Home != v.Paths.Home && v.realPath(ctx, m.Home) != v.realPath(ctx, v.Paths.Home) {
+		v.add("other-home", status.SeverityError, "", "the service serves the home "+m.Home+", and yours is "+v.Paths.Home,
+			"IPFS_KIT_HOME is set in one of the two alone", "IPFS_KIT_HOME="+m.Home+" here; or in the unit: systemctl --user edit "+unitName)
+	}
+	if m.Version != v.Version {
+		v.add("other-version", status.SeverityWarning, "", "the service that runs is version "+m.Version+", and this program is "+v.Version,
+			"it was updated and not started again, or two are installed", "ipfs-kit-intelligent restart; which -a ipfs-kit-intelligent")
+	}
+}
+
+// realPath resolves links where it can.
+func (v *visit) realPath(ctx context.Context, path string) string {
+	real, err := bounded(ctx, v.Clock, v.Probe, "resolve "+path, func() (string, error) { return filepath.EvalSymlinks(path) })
+	if err != nil {
+		return filepath.Clean(path)
+	}
+	return real
+}
+
+// issues adds what the service itself knows, save what was found here with more of its cause.
+func (v *visit) issues(context.Context) {
+	if v.Service == nil {
+		return
+	}
+	found := v.said()
+	for _, i := range v.Service.Issues {
+		if i.Code == "backend-blocked" || i.Subject != "" && slices.ContainsFunc(found, func(f status.Finding) bool {
+			return f.Subject == i.Subject && f.Severity != status.SeverityInfo
+		}) {
+			continue
+		}
+		v.add(i.Code, i.Severity, i.Subject, i.What, i.Why, i.Mend)
+	}
+}

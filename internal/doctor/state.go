@@ -1,0 +1,36 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"ipfskit.org/intelligent/internal/statedb"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// state looks at the service's own database. While a service runs the database is
+// in use, and the service itself says what is wrong with it.
+func (v *visit) state(ctx context.Context) {
+	if v.System || v.Service != nil {
+		return
+	}
+	file := filepath.Join(v.Paths.State, "state.db")
+	for _, path := range []string{v.Paths.State, file} {
+		err := unix.Access(path, unix.W_OK)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			v.add("state-not-writable", status.SeverityError, path, "the service's own state can't be written: it does not start", err.Error(), "let this user write it: ls -ld "+shell(path))
+			return
+		}
+	}
+	_, err := bounded(ctx, v.Clock, cmp.Or(v.Read, readLimit), "read "+file, func() (struct{}, error) { return struct{}{}, statedb.Check(ctx, file) })
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	v.add("state-damaged", status.SeverityWarning, file, "the service's own database is damaged", err.Error(),
+		"nothing is lost of the home: the next start keeps it aside and begins a new one; requests and history of before are gone then")
+}

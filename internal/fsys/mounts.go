@@ -1,0 +1,74 @@
+package fsys
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Mount is a line of mountinfo.
+type Mount struct {
+	// Point is the absolute path where it is mounted.
+	Point string
+	// ReadOnly is the mount's own flag, FileSystemReadOnly that of the file system
+	// beneath it. The kernel sets the former alone where a sandbox or a bind mount forbids writing.
+	ReadOnly, FileSystemReadOnly bool
+	// Type of the file system.
+	Type string
+}
+
+// Mounts are the mounts that a process sees, in their order: a later one at the
+// same path covers the earlier. process is a number, or "self".
+func Mounts(process string) ([]Mount, error) {
+	data, err := os.ReadFile("/proc/" + process + "/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("read the mounts of process %s: %w", process, err)
+	}
+	return parseMounts(data), nil
+}
+
+// parseMounts skips lines that it does not understand.
+func parseMounts(data []byte) []Mount {
+	var out []Mount
+	for line := range bytes.Lines(data) {
+		before, after, ok := strings.Cut(string(line), " - ")
+		left, right := strings.Fields(before), strings.Fields(after)
+		if !ok || len(left) < 6 || len(right) < 3 {
+			continue
+		}
+		out = append(out, Mount{Point: unescape.Replace(left[4]), Type: right[0],
+			ReadOnly:           slices.Contains(strings.Split(left[5], ","), "ro"),
+			FileSystemReadOnly: slices.Contains(strings.Split(right[2], ","), "ro")})
+	}
+	return out
+}
+
+// unescape reads the characters that mountinfo writes in octal.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+// MountOf is the mount that a path without links lies on.
+func MountOf(mounts []Mount, name string) (Mount, bool) {
+	name = path.Clean(name)
+	var best Mount
+	found := false
+	for _, m := range mounts {
+		if Below(m.Point, name) && len(m.Point) >= len(best.Point) {
+			best, found = m, true
+		}
+	}
+	return best, found
+}
+
+// HeldReadOnly tells whether a path can't be written though its file system could be: a sandbox holds it.
+func HeldReadOnly(mounts []Mount, name string) bool {
+	m, ok := MountOf(mounts, name)
+	return ok && m.ReadOnly && !m.FileSystemReadOnly
+}
+
+// Below tells whether an absolute path is a folder or lies below it.
+func Below(folder, name string) bool {
+	return name == folder || strings.HasPrefix(name, strings.TrimSuffix(folder, "/")+"/")
+}

@@ -1,0 +1,41 @@
+package fsys
+
+import "testing"
+
+const someMounts = `208 172 0:41 / / ro,nosuid,relatime shared:23 - overlay overlay rw,lowerdir=/
+209 208 0:44 / /proc rw,nosuid - proc proc rw
+227 208 0:46 / /run rw,nosuid,relatime shared:80 - tmpfs tmpfs rw,mode=755
+255 208 0:41 /home/me/.ipfs_kit /home/me/.ipfs_kit rw,nosuid shared:112 - overlay overlay rw
+256 208 8:17 / /media/my\040disk ro,relatime - ext4 /dev/sdb1 ro
+257 208 8:18 / /mnt rw,relatime - ext4 /dev/sdc1 rw
+nonsense
+258 208 8:18 / /mnt ro,relatime - ext4 /dev/sdc1 rw
+`
+
+func TestASandboxIsToldFromAFileSystemThatIsReadOnly(t *testing.T) {
+	mounts := parseMounts([]byte(someMounts))
+	for path, want := range map[string]bool{
+		"/home/me":                        true,
+		"/home/me/.ipfs_kit":              false,
+		"/home/me/.ipfs_kit/backends/nas": false,
+		"/home/me/.ipfs_kit2":             true,
+		"/media/my disk/content":          false, // read-only itself
+		"/mnt/disk":                       true,  // the later mount covers the first
+		"/run/user":                       false,
+	} {
+		if got := HeldReadOnly(mounts, path); got != want {
+			t.Errorf("%s: held %v, want %v", path, got, want)
+		}
+	}
+	if m, ok := MountOf(mounts, "/media/my disk"); !ok || m.Point != "/media/my disk" || m.Type != "ext4" {
+		t.Errorf("%+v", m)
+	}
+	if own, err := Mounts("self"); err != nil || len(own) == 0 {
+		t.Errorf("own mounts: %v %v", own, err)
+	}
+}
+
+func FuzzMounts(f *testing.F) {
+	f.Add([]byte(someMounts), "/home/me")
+	f.Fuzz(func(_ *testing.T, data []byte, path string) { HeldReadOnly(parseMounts(data), path) })
+}

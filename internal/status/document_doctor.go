@@ -1,0 +1,49 @@
+package status
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Finding is one thing that doctor found.
+type Finding struct {
+	// Code is stable; programs may know it.
+	Code string `json:"code"`
+	// Severity is SeverityError, SeverityWarning or SeverityInfo.
+	Severity string `json:"severity"`
+	// Subject is a backend, a file, or empty for the service or the machine.
+	Subject string `json:"subject"`
+	What    string `json:"what"`
+	Why     string `json:"why"`
+	// Mend is a command, or what to change in which file.
+	Mend string `json:"mend"`
+}
+
+// Diagnosis is what `doctor` says.
+type Diagnosis struct {
+	Healthy bool `json:"healthy"`
+	// Checks is how many kinds of trouble were looked for.
+	Checks   int       `json:"checks"`
+	Findings []Finding `json:"findings"`
+}
+
+// Diagnose puts findings in order: problems first, what was found twice once. It
+// is healthy where none is worse than info.
+func Diagnose(checks int, all []Finding) Diagnosis {
+	d := Diagnosis{Healthy: true, Checks: checks, Findings: []Finding{}}
+	slices.SortStableFunc(all, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Subject, b.Subject))
+	})
+	seen := map[[2]string]bool{}
+	for _, f := range all {
+		if key := [2]string{f.Code, f.Subject}; !seen[key] {
+			seen[key] = true
+			d.Healthy = d.Healthy && f.Severity == SeverityInfo
+			d.Findings = append(d.Findings, f)
+		}
+	}
+	return d
+}
+
+// DoctorDocument is what `doctor --json` prints.
+func DoctorDocument(d Diagnosis) ([]byte, error) { return marshal("doctor", d) }

@@ -1,0 +1,153 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/logging"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// In the unit's sandbox (hardened.conf) only the folders that it names can be
+// written, and the kernel fixes that at the start: one that was not there then is
+// read-only when it comes. A new start mends it, once a folder that came; one
+// that was there at the start and is read-only is not named, which a person must mend.
+
+// upFirst is how long the service runs before it ends itself: folders that come
+// one after another must not make so many starts that systemd gives up (five a minute).
+const upFirst = 15 * time.Second
+
+// sandboxHint is what a person does about a folder that the sandbox does not name.
+func (s *Service) sandboxHint(path string) string {
+	if s.opts.System {
+		return "name it: systemctl edit ipfs-kit-intelligent, with [Service] and ReadWritePaths=-" + path + "; then systemctl restart ipfs-kit-intelligent"
+	}
+	return "ipfs-kit-intelligent doctor --drop-in --install names it in the sandbox; then systemctl --user restart ipfs-kit-intelligent"
+}
+
+// unitMounts gives the mounts of this process, where it runs in a unit's sandbox; else nil.
+func unitMounts(getenv func(string) string) func() ([]fsys.Mount, error) {
+	if getenv("INVOCATION_ID") == "" {
+		return nil // nobody would start it again
+	}
+	read := func() ([]fsys.Mount, error) { return fsys.Mounts("self") }
+	mounts, err := read()
+	if err != nil || !fsys.HeldReadOnly(mounts, "/") {
+		return nil
+	}
+	return read
+}
+
+// sawAbsent remembers that a folder was not there while this process ran.
+func (s *Service) sawAbsent(path string) {
+	if s.opts.Mounts == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent[path] = true
+}
+
+// held says why a folder that is there can't be written: nil unless the sandbox
+// holds it. For one that came the service is asked to end, to be started again.
+func (s *Service) held(path string) error {
+	if s.opts.Mounts == nil {
+		return nil
+	}
+	mounts, err := s.opts.Mounts()
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	came := s.absent[path]
+	if !fsys.HeldReadOnly(mounts, real) {
+		delete(s.absent, path)
+		return nil
+	}
+	if !came {
+		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: s.sandboxHint(path),
+			Err: fmt.Errorf("%s is read-only in the sandbox of the unit", path)}
+	}
+	again := &status.StartAgainError{Folder: path}
+	s.trouble["sandbox"] = again.Error()
+	s.tell(status.Event{Kind: status.ManagerChanged})
+	select {
+	case s.again <- again:
+	default: // another folder was faster, and one start serves both
+	}
+	return again
+}
+
+// openToWrite opens a backend for a task that writes, or that says whether it could.
+func (s *Service) openToWrite(ctx context.Context, name string) (backend.Adapter, error) {
+	a, err := s.open(ctx, name)
+	if err != nil || s.opts.Mounts == nil {
+		return a, err
+	}
+	s.mu.Lock()
+	e := s.entries[name]
+	if e == nil || e.cat == nil || e.lane == nil || !isFilesystem(e.cat.Type()) {
+		s.mu.Unlock()
+		return a, nil
+	}
+	path, lane := e.cat.Endpoint(), e.lane
+	s.mu.Unlock()
+	err = lane.Probe(ctx, "look at the mount of "+path, s.config().Stall, func() error { return s.held(path) })
+	if err == nil {
+		return a, nil
+	}
+	var again *status.StartAgainError
+	if errors.As(err, &again) {
+		s.mu.Lock()
+		e.tries = nil // what failed while the folder was away says nothing about the next start
+		e.health.Reset()
+		s.mu.Unlock()
+	}
+	return nil, errors.Join(err, a.Close())
+}
+
+// noteAbsent remembers the folder of a backend that could not be opened because it is not there.
+func (s *Service) noteAbsent(name string, err error) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	s.mu.Lock()
+	path := ""
+	if e := s.entries[name]; e != nil && e.cat != nil && isFilesystem(e.cat.Type()) {
+		path = e.cat.Endpoint()
+	}
+	s.mu.Unlock()
+	if path != "" {
+		s.sawAbsent(path)
+	}
+}
+
+// startAgain ends the service when a folder came that its sandbox holds.
+func (s *Service) startAgain(ctx context.Context, end context.CancelCauseFunc) {
+	var again *status.StartAgainError
+	select {
+	case <-ctx.Done():
+		return
+	case again = <-s.again:
+	}
+	t := s.clk.NewTimer(s.started.Add(upFirst).Sub(s.clk.Now()))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-t.C:
+	}
+	s.log.WithField(logging.FieldMessageID, logging.IDSandbox).Warn(again.Error())
+	end(again)
+}

@@ -1,0 +1,171 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// sandboxed puts the world into a sandbox that holds everything read-only but the folders given.
+func (w *world) sandboxed(writable ...string) *clock.Shifted {
+	mounts := []fsys.Mount{{Point: "/", ReadOnly: true}}
+	for _, p := range writable {
+		mounts = append(mounts, fsys.Mount{Point: p})
+	}
+	clk := &clock.Shifted{}
+	w.o.Clock = clk
+	w.o.Mounts = func() ([]fsys.Mount, error) { return mounts, nil }
+	return clk
+}
+
+// started runs a service, which may end by itself.
+func (w *world) started() (*Service, <-chan error) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := New(ctx, w.o)
+	if err != nil {
+		cancel()
+		w.t.Fatal(err)
+	}
+	w.s = s
+	ended := make(chan error, 1)
+	done := make(chan struct{})
+	go func() { ended <- s.Run(ctx, nil); close(done) }()
+	w.t.Cleanup(func() { cancel(); <-done })
+	return s, ended
+}
+
+func TestAFolderThatComesIntoTheSandboxEndsTheServiceOnce(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	if err := os.Remove(root); err != nil {
+		t.Fatal(err)
+	}
+	clk := w.sandboxed(w.home)
+	s, done := w.started()
+	w.until("the missing folder was noticed", func() bool { b, ok := s.Backend("nas"); return ok && b.ErrorCount > 0 })
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	clk.Shift(time.Minute)
+	if _, err := s.Check(t.Context(), []string{"nas"}); err != nil {
+		t.Fatal(err)
+	}
+	var again *status.StartAgainError
+	if err := <-done; !errors.As(err, &again) || again.Folder != root {
+		t.Fatalf("it ended with %v", err)
+	}
+	// The next start finds it there: it does not end again, and says what is wrong.
+	s, _ = w.started()
+	w.until("the folder is told as held by the sandbox", func() bool {
+		b, ok := s.Backend("nas")
+		return ok && b.Health == status.HealthUnhealthy && strings.Contains(b.LastError, "read-only in the sandbox") && strings.Contains(b.LastError, "doctor --drop-in --install")
+	})
+}
+
+func TestAHomeThatComesIntoTheSandboxEndsTheService(t *testing.T) {
+	w := newWorld(t)
+	aside := w.home + ".aside"
+	if err := os.Rename(w.home, aside); err != nil {
+		t.Fatal(err)
+	}
+	clk := w.sandboxed(filepath.Dir(w.home) + "/state")
+	s, done := w.started()
+	w.until("it waits for the home", func() bool { return s.Manager().State == status.StateWaiting })
+	clk.Shift(time.Minute)
+	if err := os.Rename(aside, w.home); err != nil {
+		t.Fatal(err)
+	}
+	var again *status.StartAgainError
+	if err := <-done; !errors.As(err, &again) || again.Folder != w.home {
+		t.Fatalf("it ended with %v", err)
+	}
+	s, _ = w.started()
+	w.until("the reason is told", func() bool {
+		m := s.Manager()
+		return m.State == status.StateWaiting && strings.Contains(m.StateReason, "read-only in the sandbox")
+	})
+}
+
+// hardening is the sandbox as people put it in place, for scripts in the box.
+const hardening = boxHelpers + `
+harden() { ipfs-kit-intelligent doctor --drop-in --install | grep -q "Next: systemctl --user restart" || fail "not installed"; }
+cleared() { grep -q '"is_dirty": false' ~/.ipfs_kit/backend_index/dirty_metadata/$1_dirty.json; }
+await() { for i in $(seq 300); do "$@" && return 0; sleep 0.1; done; fail "in vain: $*"; }
+`
+
+// Contract, section 1: in the sandbox the unit starts without a home and with a
+// path that is not there; what appears later leads to one new start, and then it syncs.
+func TestTheSandboxOfTheUserUnit(t *testing.T) {
+	boxed(t, "", hardening+`
+# A fresh account: nothing is there yet, also not the folder of the state.
+harden
+systemctl --user start $U || fail "no start without a home"
+await eval 'ipfs-kit-intelligent status | grep -q "^waiting"'
+touch ~/x 2>/dev/null || fail "the shell itself can't write"
+pid=$(systemctl --user show -p MainPID --value $U)
+grep -q ' /home/tester/.local/state/ipfs-kit-intelligent .* rw,' /proc/$pid/mountinfo || fail "the state can't be written"
+grep -q ' / / ro,' /proc/$pid/mountinfo || fail "there is no sandbox"
+
+# The home comes: one new start, said in the journal, and then it is served.
+home
+await eval 'ipfs-kit-intelligent status | grep -q "appeared after the start"'
+restarted() { [ "$(systemctl --user show -p NRestarts --value $U)" = $1 ]; }
+await restarted 1
+ipfs-kit-intelligent wait --for ready --timeout 20s
+await eval '[ "$(state)" = running ]'
+journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q '.ipfs_kit appeared after the start' || fail "the journal does not say why"
+
+# A backend configured after the drop-in was written: doctor says so, and its mend mends it.
+backend nas
+await eval 'ipfs-kit-intelligent explain nas >/dev/null 2>&1'
+await eval 'ipfs-kit-intelligent doctor --json | grep -q path-hidden-by-sandbox'
+await eval 'ipfs-kit-intelligent health | grep -q "read-only in the sandbox"'
+restarted 1 || fail "a folder that no drop-in names led to a new start"
+mkdir -p ~/.ipfs_kit/backends; printf 'name: late\ntype: filesystem\nstorage_path: %s/disk/late one\n' ~ >~/.ipfs_kit/backends/late.yaml
+harden
+ipfs-kit-intelligent doctor --drop-in | grep -q '^ReadWritePaths="-/home/tester/disk/late one"' || fail "the drop-in does not name the folder: $(ipfs-kit-intelligent doctor --drop-in)"
+systemctl --user restart $U || fail "no start with a path that is not there"
+ipfs-kit-intelligent wait --for ready --timeout 20s
+python3 scripts/touch_dirty.py --home ~ --layout both nas
+await cleared nas
+ls ~/disk/nas/cars/*.car || fail "no copy"
+ipfs-kit-intelligent doctor --json | grep -q path-hidden-by-sandbox && fail "still hidden: $(ipfs-kit-intelligent doctor)" || true
+
+# It backs up, to a backend that proved twice that it is healthy again.
+ipfs-kit-intelligent check nas --wait && ipfs-kit-intelligent check nas --wait
+ipfs-kit-intelligent backends | grep -q '^nas .* healthy' || fail "not healthy: $(ipfs-kit-intelligent backends)"
+mkdir -p ~/.ipfs_kit/pin_metadata; printf x >~/.ipfs_kit/pin_metadata/some.json
+ipfs-kit-intelligent backup --wait --timeout 30s || fail "no backup"
+ls -d ~/disk/nas/backups/* || fail "no backup there"
+
+# The folder of the other backend comes: one new start, and then its sync works.
+python3 scripts/touch_dirty.py --home ~ --layout both late
+sleep 1
+before=$(systemctl --user show -p MainPID --value $U)
+mkdir "$HOME/disk/late one"
+await cleared late
+ls "$HOME/disk/late one"/cars/*.car || fail "no copy to the folder that came"
+[ "$(systemctl --user show -p MainPID --value $U)" != $before ] || fail "it was not started again"
+restarted 1 || fail "more than one new start: $(systemctl --user show -p NRestarts --value $U)"
+
+# What can be got out of it is measured on the unit together with the drop-in.
+mkdir ~/merged
+cat /usr/lib/systemd/user/$U.service ~/.config/systemd/user/$U.service.d/hardened.conf >~/merged/$U.service
+cd ~/merged
+systemd-analyze security --offline=true --threshold=16 ./$U.service >~/out || fail "exposed: $(tail -1 ~/out)"
+tail -1 ~/out
+# Nor do the installed file and what is printed differ in what they forbid.
+grep -v -e '^#' -e ReadWritePaths -e ExecStartPre /usr/share/doc/$U/hardened.conf >~/a
+grep -v -e '^#' -e ReadWritePaths -e ExecStartPre ~/.config/systemd/user/$U.service.d/hardened.conf >~/b
+diff ~/a ~/b || fail "they differ"
+`)
+}
