@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -62,5 +65,15 @@ func TestProgressOnAPipeIsALineNowAndThenWithRateAndEnd(t *testing.T) {
 	m.clear()
 	if strings.Count(errOut.String(), "\n") != 1 || out.Len() > 0 {
 		t.Errorf("with --json: %q %q", errOut.String(), out.String())
+	}
+}
+
+func TestWhoInterruptsIsToldThatTheTaskGoesOn(t *testing.T) {
+	a := &app{name: "ipfs-kit-intelligent"}
+	err := a.leftAlone(fmt.Errorf("wait: %w", context.Canceled), []uint64{6, 7, 8}, []status.Task{{ID: 6, State: status.TaskDone}, {ID: 7, State: status.TaskRunning}})
+	var f *fault
+	if !errors.As(err, &f) || f.code != ExitFailed || f.Error() != "interrupted while waiting for 2 tasks (7, 8); they go on without this command" ||
+		f.next != "ipfs-kit-intelligent task show 7, or to end it: ipfs-kit-intelligent task cancel 7" {
+		t.Errorf("%v %+v", err, f)
 	}
 }
