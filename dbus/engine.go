@@ -38,8 +38,8 @@ type Engine interface {
 	Dismiss(ctx context.Context, backend string) (uint64, error)
 
 	Errors(q status.ErrorQuery) (page []status.ErrorEntry, cursor string, err error)
-	// History writes newline-delimited JSON.
-	History(ctx context.Context, q status.HistoryQuery, w io.Writer) error
+	// History checks what is asked for; the function that it gives writes newline-delimited JSON until the context or the reader ends.
+	History(ctx context.Context, q status.HistoryQuery) (func(context.Context, io.Writer) error, error)
 
 	Rescan(ctx context.Context) error
 	Reload(ctx context.Context) error

@@ -14,7 +14,6 @@ import (
 type call struct {
 	ctx    context.Context
 	s      *Server
-	sender string
 	object object
 	args   []any
 }
@@ -26,9 +25,10 @@ type function func(c *call) ([]any, error)
 type boundMethod struct {
 	s      *Server
 	object object
+	gone   bool
 	def    *methodXML
 	iface  string
-	run    function
+	change
 }
 
 // NumArguments counts the arguments that come in.
@@ -52,8 +52,14 @@ func (m *boundMethod) in() (args []argXML) {
 	return args
 }
 
-// DecodeArguments checks the signature and keeps the sender. It implements godbus.ArgumentDecoder.
-func (m *boundMethod) DecodeArguments(_ *godbus.Conn, sender string, msg *godbus.Message, args []any) ([]any, error) {
+// DecodeArguments checks who calls, and then the signature. It implements godbus.ArgumentDecoder.
+func (m *boundMethod) DecodeArguments(conn *godbus.Conn, sender string, msg *godbus.Message, args []any) ([]any, error) {
+	if err := m.s.admit(conn, sender, msg.Flags, m.action); err != nil {
+		return nil, asDBus(err)
+	}
+	if m.gone {
+		return nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{fmt.Sprintf("Unknown object %s", m.object.path)})
+	}
 	want := ""
 	for _, a := range m.in() {
 		want += a.Type
@@ -75,7 +81,7 @@ func (m *boundMethod) DecodeArguments(_ *godbus.Conn, sender string, msg *godbus
 	for _, p := range pointers {
 		values = append(values, deref(p))
 	}
-	return append(values, sender), nil
+	return values, nil
 }
 
 func newPointer(v any) any {
@@ -115,8 +121,7 @@ func (m *boundMethod) Call(args ...any) (out []any, err error) {
 			err = godbus.NewError("org.freedesktop.DBus.Error.Failed", []any{fmt.Sprintf("internal error (please report it): %v", v)})
 		}
 	}()
-	sender, _ := args[len(args)-1].(string) //nolint:errcheck // DecodeArguments put it there
-	c := &call{ctx: m.s.callContext(), s: m.s, sender: sender, object: m.object, args: args[:len(args)-1]}
+	c := &call{ctx: m.s.callContext(), s: m.s, object: m.object, args: args}
 	out, err = m.run(c)
 	if err != nil {
 		return nil, asDBus(err)

@@ -66,6 +66,18 @@ var managerMethods = map[string]function{
 		}
 		return []any{TaskPath(id)}, nil
 	},
+	"History": history,
+}
+
+// change is a method that changes something: who may call it is asked first.
+type change struct {
+	// action is the verb of the polkit action.
+	action string
+	run    function
+}
+
+// managerChanges are the methods of the root object that change something.
+var managerChanges = map[string]change{
 	"Sync": changing("sync", func(c *call) ([]any, error) {
 		var reconcile bool
 		if err := c.options(1, map[string]any{"reconcile": &reconcile}); err != nil {
@@ -118,13 +130,12 @@ var managerMethods = map[string]function{
 		}
 		return nil, c.s.o.Engine.Reload(c.ctx)
 	}),
-	"Pause":   changing("pause", func(c *call) ([]any, error) { return pause(c, "") }),
-	"Resume":  changing("pause", func(c *call) ([]any, error) { return resume(c, "") }),
-	"History": history,
+	"Pause":  changing("pause", func(c *call) ([]any, error) { return pause(c, "") }),
+	"Resume": changing("pause", func(c *call) ([]any, error) { return resume(c, "") }),
 }
 
-// objectMethods are those of backends, tasks and workers, by interface and name.
-var objectMethods = map[string]function{
+// objectChanges are the methods of backends, tasks and workers, by interface and name.
+var objectChanges = map[string]change{
 	"Backend.Sync": changing("sync", func(c *call) ([]any, error) {
 		var reconcile bool
 		if err := c.options(0, map[string]any{"reconcile": &reconcile}); err != nil {
@@ -166,16 +177,13 @@ var objectMethods = map[string]function{
 	}),
 }
 
-// changing asks whether the caller may, and sends what changed before the reply.
-func changing(action string, f function) function {
-	return func(c *call) ([]any, error) {
-		if err := c.authorize(action); err != nil {
-			return nil, err
-		}
+// changing sends what a method changed before its reply.
+func changing(action string, f function) change {
+	return change{action, func(c *call) ([]any, error) {
 		out, err := f(c)
 		c.s.flush()
 		return out, err
-	}
+	}}
 }
 
 func document(data []byte, err error) ([]any, error) { return []any{string(data)}, err }
@@ -299,6 +307,10 @@ func history(c *call) ([]any, error) {
 		return nil, err
 	}
 	q.Since, q.Until = fromUSec(since), fromUSec(until)
+	lines, err := c.s.o.Engine.History(c.ctx, q)
+	if err != nil {
+		return nil, err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a pipe for the history: %w", err)
@@ -313,8 +325,8 @@ func history(c *call) ([]any, error) {
 			case <-stop:
 			}
 		}()
-		if err := c.s.o.Engine.History(ctx, q, w); err != nil && ctx.Err() == nil {
-			fmt.Fprintf(w, "{\"error\":%q}\n", err.Error()) //nolint:errcheck // the reader may be gone
+		if err := lines(ctx, w); err != nil && ctx.Err() == nil {
+			w.Write(status.HistoryError(err)) //nolint:errcheck // the reader may be gone
 		}
 		close(stop)
 		w.Close() //nolint:errcheck // the reader may be gone

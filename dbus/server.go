@@ -22,8 +22,9 @@ type ServerOptions struct {
 	MaxBackends int
 	// OnState, if set, is told when the bus is there and when it is lost.
 	OnState func(connected bool, err error)
-	// Authorize, if set, refuses callers. On a user's own bus nobody else can call.
-	Authorize func(sender, action string) error
+	// Polkit is for a bus of all users: everybody may read, and polkit decides who may change.
+	// Without it only root and the service's own user may call at all.
+	Polkit bool
 }
 
 // NameTakenError says that another process has the service's name on the bus.
@@ -41,12 +42,16 @@ type Server struct {
 	mu      sync.Mutex
 	callCtx context.Context
 	conn    *godbus.Conn
-	pub     publisher
+	// uids are the users of callers by unique name, on this connection.
+	uids map[string]uint32
+	// questions are how many polkit has not answered, by the user that they are about.
+	questions map[uint32]int
+	pub       publisher
 }
 
 // NewServer makes a server; Run connects it.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{o: o, callCtx: context.Background()}
+	s := &Server{o: o, callCtx: context.Background(), questions: map[uint32]int{}}
 	s.pub.init(s)
 	return s
 }
@@ -120,7 +125,7 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	defer s.leave(conn)
 	s.mu.Lock()
-	s.callCtx, s.conn = cctx, conn
+	s.callCtx, s.conn, s.uids = cctx, conn, map[string]uint32{}
 	s.mu.Unlock()
 	reply, err := conn.RequestName(BusName, godbus.NameFlagDoNotQueue)
 	if err != nil {

@@ -60,6 +60,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	for _, name := range names {
 		s.update(name, true)
 	}
+	s.noteLevel()
 	s.chooseTargets()
 	s.restoreRequests()
 	s.tell(status.Event{Kind: status.ManagerChanged})
@@ -90,6 +91,7 @@ func (s *Service) detach(why string) {
 	s.mu.Lock()
 	h, unlock := s.home, s.unlock
 	s.home, s.unlock = nil, nil
+	s.noteLevel()
 	if s.trouble["home"] != why {
 		s.trouble["home"] = why
 		s.log.WithField("MESSAGE_ID", idWaiting).Infof("waiting for the home %s: %s", s.opts.Paths.Home, why)

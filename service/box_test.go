@@ -14,14 +14,38 @@ import (
 // the programs were installed there. The script's first failing line fails the test.
 func boxed(t *testing.T, tags, script string) string {
 	t.Helper()
+	return inBox(t, tags, script, "--user", "--setup", "scripts/install /usr ''")
+}
+
+// inBox runs a script under a real private systemd, beside the built project; options are those of systemd-box.
+func inBox(t *testing.T, tags, script string, options ...string) string {
+	t.Helper()
 	box := testenv.Box(t)
+	stage := staged(t, tags)
+	file := filepath.Join(stage, "script")
+	if err := os.WriteFile(file, []byte("set -eu\ncd "+stage+"\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(box, append(append([]string{"--timeout", "120"}, options...), "--", "bash", "-x", file)...)
+	cmd.Dir = stage
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		lines := strings.Split(string(out), "\n")
+		t.Fatalf("%v:\n%s", err, strings.Join(lines[max(0, len(lines)-120):], "\n"))
+	}
+	return string(out)
+}
+
+// staged is a copy of what make and make install need, built, where everybody may read it.
+func staged(t *testing.T, tags string) (stage string) {
+	t.Helper()
 	source := testenv.Source(t)
 	tmp, err := os.MkdirTemp("/var/tmp", "ipfs-kit-box-") // the box has a /tmp of its own
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(tmp) })
-	stage := filepath.Join(tmp, "project")
+	stage = filepath.Join(tmp, "project")
 	bin := filepath.Join(stage, "bin")
 	for _, p := range []string{"ipfs-kit", "ipfs-kit-intelligent"} {
 		cmd := exec.Command("go", "build", "-tags", tags, "-o", bin+"/", "./cmd/"+p)
@@ -38,20 +62,10 @@ func boxed(t *testing.T, tags, script string) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	file := filepath.Join(stage, "script")
-	if err := os.WriteFile(file, []byte("set -eu\ncd "+stage+"\n"+script), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	if out, err := exec.Command("chmod", "-R", "a+rX", tmp).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	cmd := exec.Command(box, "--user", "--timeout", "120", "--setup", "cd "+stage+" && scripts/install /usr ''", "--", "bash", "-x", file)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		lines := strings.Split(string(out), "\n")
-		t.Fatalf("%v:\n%s", err, strings.Join(lines[max(0, len(lines)-60):], "\n"))
-	}
-	return string(out)
+	return stage
 }
 
 const boxHelpers = `

@@ -28,22 +28,29 @@ func (w *world) onBus() (address string, bus *privatebus.Bus) {
 	w.t.Helper()
 	testenv.DBusDaemon(w.t)
 	bus = w.bus()
+	w.serve(dbus.ServerOptions{Address: bus.Address})
+	return bus.Address, bus
+}
+
+// serve starts the service on the bus that o names.
+func (w *world) serve(o dbus.ServerOptions) {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var server *dbus.Server
 	w.o.Publish = func(ev status.Event) { w.publish(ev); server.Publish(ev) }
-	w.o.Bus = bus.Address
+	w.o.Bus = o.Address
 	s, err := New(ctx, w.o)
 	if err != nil {
 		cancel()
 		w.t.Fatal(err)
 	}
 	w.s = s
-	server = dbus.NewServer(dbus.ServerOptions{Address: bus.Address, Engine: s, Clock: clock.System, MaxBackends: 1000, OnState: s.BusState})
+	o.Engine, o.Clock, o.MaxBackends, o.OnState = s, clock.System, 1000, s.BusState
+	server = dbus.NewServer(o)
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, server.Run) }()
 	w.stop = sync.OnceFunc(func() { cancel(); <-done })
 	w.t.Cleanup(w.stop)
-	return bus.Address, bus
 }
 
 func (w *world) bus() *privatebus.Bus {

@@ -57,6 +57,7 @@ func TestCommandsOnAMachineWithoutSystemdAndWithoutABus(t *testing.T) {
 		}
 	}
 	expect(3, "Next: ipfs-kit-intelligent start --detach", "status")
+	expect(3, "Next: ipfs-kit-intelligent start --detach", "history")
 	expect(0, "Started", "start", "--detach")
 	defer u.types("stop")
 	expect(0, "runs already", "start", "--detach")
@@ -71,6 +72,14 @@ func TestCommandsOnAMachineWithoutSystemdAndWithoutABus(t *testing.T) {
 	expect(0, "pin_sync", "tasks")
 	expect(0, "Nothing is wrong", "health")
 	expect(7, `did you mean "nas"`, "explain", "nass")
+	expect(0, "pin_sync done in", "history")
+	expect(0, "clean once after", "history", "--backend", "nas", "--since", "1h")
+	expect(0, `"of":"mark","old":"dirty","new":"clean"`, "history", "--json", "--what", "transitions")
+	expect(0, "nothing is recorded", "history", "--until", "2000-01-01")
+	expect(7, `did you mean "nas"`, "history", "--backend", "nass")
+	expect(2, "tasks, checks, transitions, workers", "history", "--what", "weather")
+	expect(2, "is no time", "history", "--since", "soon")
+	expect(0, "syncs (100% good), clean after", "insights")
 	expect(7, "", "sync", "--backend", "nobody")
 	expect(2, "", "status", "--state", "purple")
 	expect(0, "Paused", "pause", "nas")

@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -111,9 +110,12 @@ func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, e
 }
 
 // InsightsJSON is the document of insights.
-func (s *Service) InsightsJSON(context.Context) ([]byte, error) {
+func (s *Service) InsightsJSON(ctx context.Context) ([]byte, error) {
 	f, err := s.facts(status.BackendQuery{})
 	if err != nil {
+		return nil, err
+	}
+	if f.History, err = s.historyFacts(ctx, f.Now); err != nil {
 		return nil, err
 	}
 	return status.InsightsDocument(f)
@@ -282,43 +284,4 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) stat
 		p.Blocked = "content that nobody here has"
 	}
 	return p
-}
-
-// History writes what is known of the past: finished tasks, oldest first.
-func (s *Service) History(_ context.Context, q status.HistoryQuery, w io.Writer) error {
-	if q.What != "" && q.What != "tasks" {
-		return status.Errorf(status.Unsupported, "what %q: only tasks are kept yet", q.What)
-	}
-	s.db.Flush()
-	var all []status.Task
-	tq := status.TaskQuery{Backend: q.Backend, Since: q.Since, Limit: 1000}
-	for {
-		page, cursor, err := s.db.Tasks(s.background(), tq)
-		if err != nil {
-			return err
-		}
-		all = append(all, page...)
-		if tq.Cursor = cursor; cursor == "" || len(all) > 100_000 {
-			break
-		}
-	}
-	slices.Reverse(all)
-	for _, t := range all {
-		if !q.Until.IsZero() && t.Finished.After(q.Until) {
-			continue
-		}
-		doc, err := status.TaskDocument(t)
-		if err != nil {
-			return err
-		}
-		var line json.RawMessage = doc
-		compact, err := json.Marshal(line)
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(append(compact, '\n')); err != nil {
-			return err
-		}
-	}
-	return nil
 }

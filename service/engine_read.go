@@ -29,24 +29,30 @@ func (s *Service) manager() status.Manager {
 		m.Buckets = uint64(len(s.cat.Buckets()))
 	}
 	if m.DirtyBackends > 0 {
-		m.OldestDirty = s.oldestDirty()
-		if gain := m.MendedPerMinute - m.DirtyPerMinute; gain > 0 {
-			m.ExpectedClean = now.Add(time.Duration(float64(m.DirtyBackends) / gain * float64(time.Minute)))
+		var marks int
+		m.OldestDirty, marks = s.standing()
+		if gain := m.MendedPerMinute - m.DirtyPerMinute; gain > 0 && marks > 0 {
+			m.ExpectedClean = now.Add(time.Duration(float64(marks) / gain * float64(time.Minute)))
 		}
 	}
 	return m
 }
 
-// oldestDirty is when the oldest standing mark was made.
-func (s *Service) oldestDirty() (oldest time.Time) {
+// standing says when the oldest standing mark was made, and how many marks stand
+// that a sync can clear: what is blocked does not get clean at any rate. It needs mu.
+func (s *Service) standing() (oldest time.Time, marks int) {
 	for _, e := range s.entries {
-		if e.counted.dirty {
-			if t := e.cat.Dirty.Since; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
-				oldest = t
-			}
+		if !e.counted.dirty {
+			continue
+		}
+		if t := e.cat.Dirty.Since; !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+			oldest = t
+		}
+		if !e.counted.blocked {
+			marks += e.mark.marks
 		}
 	}
-	return oldest
+	return oldest, marks
 }
 
 // Backend is one backend.

@@ -216,11 +216,15 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 		return 0, err
 	}
 	h, cat, dirty := s.home, s.cat, list[0].cat.Dirty
+	list[0].mark.dismissed = dirty != nil && dirty.IsDirty // what clears it now is this
 	s.mu.Unlock()
 	if dirty == nil || !dirty.IsDirty {
 		return 0, nil
 	}
 	if _, err := h.ClearDirty(ctx, name, home.Cleared{Seen: dirty, Dismiss: true}); err != nil {
+		s.mu.Lock()
+		list[0].mark.dismissed = false
+		s.mu.Unlock()
 		return 0, err
 	}
 	if _, err := cat.RefreshMark(ctx, name); err != nil {

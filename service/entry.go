@@ -38,6 +38,8 @@ type entry struct {
 	live, next map[string]*task
 	// ids that live tasks had before a restart.
 	ids map[string]uint64
+	// mark is what is known of the marks that stand.
+	mark markMemory
 	// announced is the version of the mark that was announced as dirty, stood that of one that stood at the start.
 	announced, stood string
 	// misconfigured is why it can't be used, empty otherwise.

@@ -42,6 +42,9 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 		return
 	}
 	s.judge(e, t, r, now)
+	if t.Kind == status.KindPinSync && r.cause == nil {
+		s.hist.Sync(now, r.err == nil && r.blocked == "" && !r.partial)
+	}
 	s.settle(e, t, r, now)
 	e.changed = true
 	s.save(e)
@@ -66,6 +69,7 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	switch {
 	case r.worked:
 		s.checked = now
+		s.hist.Check(now, e.name, t.Kind, true, r.latency, "")
 		e.health.Success(now, e.name, r.latency, r.degraded, rules)
 		e.lastError = ""
 		if e.cat != nil && s.network.Reached(e.cat.Endpoint()) {
@@ -75,6 +79,7 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		s.checked = now
 		class := backend.ClassOf(r.err)
 		atOnce := class == backend.ClassAuth || class == backend.ClassConfiguration
+		s.hist.Check(now, e.name, t.Kind, false, 0, string(class))
 		e.health.Failure(now, e.name, atOnce, rules)
 		e.lastError = plainError(r.err)
 		s.noteError(e.name, string(class), e.lastError, now)
@@ -89,10 +94,16 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		if why == "" {
 			why = t.Kind + " went well"
 		}
-		s.tell(status.Event{Kind: status.BackendHealth, Backend: e.name, Old: before, New: after, Why: why})
+		s.healthChanged(e, before, after, why)
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
+}
+
+// healthChanged tells of a backend's health. The caller holds mu.
+func (s *Service) healthChanged(e *entry, before, after, why string) {
+	s.hist.Health(s.clk.Now(), e.name, before, after, why)
+	s.tell(status.Event{Kind: status.BackendHealth, Backend: e.name, Old: before, New: after, Why: why})
 }
 
 // probeCost is the least time between two checks of healthy backends, whichever
@@ -250,6 +261,9 @@ func (s *Service) finish(e *entry, t *task, state, errText, line string, now tim
 		delete(e.live, t.Kind)
 	}
 	s.tasks.ended = append(s.tasks.ended, t)
+	if t.Kind == status.KindBackupBuckets && state == status.TaskDone && s.cat != nil {
+		s.hist.Copies(now, uint64(len(s.cat.Buckets())))
+	}
 	switch state {
 	case status.TaskDone, status.TaskPartial:
 		s.complete++

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -211,6 +212,14 @@ func TestPlantedSecretsStayWhereTheyAre(t *testing.T) {
 		func() ([]byte, error) { return w.s.HealthJSON(t.Context()) },
 		func() ([]byte, error) { return w.s.ExplainJSON(t.Context(), "node") },
 		func() ([]byte, error) { return w.s.PlanSyncJSON(t.Context(), nil, false) },
+		func() ([]byte, error) {
+			var lines bytes.Buffer
+			write, err := w.s.History(t.Context(), status.HistoryQuery{})
+			if err == nil {
+				err = write(t.Context(), &lines)
+			}
+			return lines.Bytes(), err
+		},
 	} {
 		doc, err := get()
 		if err != nil {

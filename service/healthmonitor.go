@@ -43,6 +43,7 @@ func (s *Service) tickHealth(p *Pulse) {
 			s.look(e)
 		}
 	}
+	s.noteLevel()
 	s.forgetTasks(now)
 	s.saveChanged()
 }

@@ -62,7 +62,8 @@ func Host(ctx context.Context, o HostOptions) error {
 	if lv, err := logging.ParseLevel(s.config().LogLevel); err == nil && !o.Verbose {
 		log.SetLevel(lv)
 	}
-	server = dbus.NewServer(dbus.ServerOptions{Address: address, Engine: s, Clock: clock.System, MaxBackends: s.config().BusBackends, OnState: s.BusState})
+	server = dbus.NewServer(dbus.ServerOptions{Address: address, Engine: s, Clock: clock.System, MaxBackends: s.config().BusBackends,
+		OnState: s.BusState, Polkit: o.System || address == "system"})
 	var side sync.WaitGroup
 	sctx, stop := context.WithCancel(ctx)
 	side.Go(func() { s.reloadOnHangup(sctx) })

@@ -149,15 +149,21 @@ func (s *Service) recount(e *entry) {
 	if !old.counted && next.counted {
 		s.tell(status.Event{Kind: status.BackendAdded, Backend: e.name})
 	}
+	if old != next {
+		s.noteLevel()
+	}
 	switch {
 	case next.dirty && e.announced != e.cat.Dirty.Version:
 		e.announced = e.cat.Dirty.Version
-		s.arrived.add(s.clk.Now(), 1)
+		s.noteDirty(e)
 		s.tell(status.Event{Kind: status.BackendDirty, Backend: e.name, N: uint64(e.cat.Dirty.Unsynced)})
 	case old.dirty && !next.dirty:
 		e.announced = ""
-		s.mended.add(s.clk.Now(), 1)
-		s.tell(status.Event{Kind: status.BackendClean, Backend: e.name})
+		if next.counted { // else it is gone, with its mark as it is
+			s.noteClean(e)
+			s.tell(status.Event{Kind: status.BackendClean, Backend: e.name})
+		}
+		e.mark = markMemory{}
 	}
 	if old.counted && !next.counted {
 		s.tell(status.Event{Kind: status.BackendGone, Backend: e.name})

@@ -87,6 +87,7 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	for _, n := range names {
 		s.update(n, false)
 	}
+	s.noteLevel()
 	if len(names) > 0 || want.buckets {
 		s.scans++
 		s.tell(status.Event{Kind: status.MetadataChanged, N: s.scans})

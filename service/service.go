@@ -17,6 +17,7 @@ import (
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/health"
+	"ipfskit.org/intelligent/internal/history"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/pinindex"
 	"ipfskit.org/intelligent/internal/plan"
@@ -51,6 +52,7 @@ type Service struct {
 	queue *queue.Queue
 	db    *statedb.DB
 	index *pinindex.Index
+	hist  *history.History
 	sup   *supervisor
 	not   *notifier
 	reg   *registryWriter
@@ -62,6 +64,9 @@ type Service struct {
 	// indexed is closed once all mappings were looked at for the pin index.
 	indexed   chan struct{}
 	indexOnce sync.Once
+	// busKnown is closed by the first news of the bus: it has us, or can't be had now.
+	busKnown     chan struct{}
+	busKnownOnce sync.Once
 
 	mu       sync.Mutex
 	rules    plan.Rules
@@ -105,8 +110,10 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("the configuration is wrong:\n%w", err)
 	}
 	s := &Service{opts: o, clk: o.Clock, log: o.Log, not: newNotifier(o.Clock), rules: cfg.Plan, started: o.Clock.Now(),
-		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), indexed: make(chan struct{}), entries: map[string]*entry{}, tasks: newTaskTable(),
+		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), indexed: make(chan struct{}), busKnown: make(chan struct{}),
+		entries: map[string]*entry{}, tasks: newTaskTable(),
 		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1)}
+	s.arrived.began, s.mended.began = s.started, s.started
 	s.cfg.Store(cfg)
 	for _, w := range warnings {
 		s.log.Warn(w.String())
@@ -141,6 +148,7 @@ func (s *Service) openState(ctx context.Context) error {
 		return err
 	}
 	s.db, s.index = db, pinindex.New(db)
+	s.hist = history.New(db, s.clk, func() int { return s.config().HistoryDays })
 	if note != "" {
 		s.log.Warn(note)
 	}
@@ -173,7 +181,7 @@ func (s *Service) Run(ctx context.Context, serve func(context.Context) error) er
 		}
 	})
 	s.sup.start(ctx)
-	s.awaitHome(ctx, cancel)
+	s.awaitHome(ctx, cancel, serve != nil)
 	<-ctx.Done()
 	s.stop(&side, endBus)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -182,8 +190,12 @@ func (s *Service) Run(ctx context.Context, serve func(context.Context) error) er
 	return nil
 }
 
-// awaitHome says READY once the home was read, or is known not to be there.
-func (s *Service) awaitHome(ctx context.Context, cancel context.CancelCauseFunc) {
+// busLimit is how long READY waits for a bus that neither takes us nor refuses.
+const busLimit = 10 * time.Second
+
+// awaitHome says READY once the home was read, or is known not to be there, and
+// whoever is told so finds the service on its bus, if there is one.
+func (s *Service) awaitHome(ctx context.Context, cancel context.CancelCauseFunc, onBus bool) {
 	select {
 	case <-ctx.Done():
 		return
@@ -198,6 +210,16 @@ func (s *Service) awaitHome(ctx context.Context, cancel context.CancelCauseFunc)
 	if locked != nil {
 		cancel(locked)
 		return
+	}
+	if onBus {
+		t := s.clk.NewTimer(busLimit)
+		defer t.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		case <-s.busKnown:
+		}
 	}
 	s.mu.Lock()
 	s.ready = true
@@ -232,6 +254,7 @@ func (s *Service) stop(side *sync.WaitGroup, endBus func()) {
 			s.log.WithError(err).Warn("the home could not be let go cleanly")
 		}
 	}
+	s.hist.Stop()
 	if err := s.db.Close(); err != nil {
 		s.log.WithError(err).Warn("the own state could not be closed cleanly")
 	}

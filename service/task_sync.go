@@ -214,7 +214,7 @@ func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.
 		}
 	}
 	if out.Cleared {
-		e.lastSync = now
+		e.lastSync, e.mark.synced = now, true
 		no := false
 		s.reg.add(home.RegistryUpdate{Name: e.name, Dirty: &no, LastSync: now})
 	}

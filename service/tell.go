@@ -6,6 +6,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/logging"
+	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -66,8 +67,9 @@ func (s *Service) tell(ev status.Event) {
 func (s *Service) workerRestarted(ev status.Event) {
 	s.log.WithField(logging.FieldWorker, ev.Worker).WithField(logging.FieldMessageID, logging.IDWorkerRestarted).
 		Warnf("worker %s was replaced (%d times so far): %s", ev.Worker, ev.N, ev.Why)
+	ev.Why = firstLine(ev.Why)
+	s.hist.Worker(s.clk.Now(), ev.Worker, ev.N, redact.Text(ev.Why))
 	if s.opts.Publish != nil {
-		ev.Why = firstLine(ev.Why)
 		s.opts.Publish(ev)
 	}
 }
@@ -125,6 +127,7 @@ func (s *Service) state() (state, why string) {
 
 // BusState is told by the bus: connected, or lost and why.
 func (s *Service) BusState(connected bool, err error) {
+	s.busKnownOnce.Do(func() { close(s.busKnown) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lost := ""

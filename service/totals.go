@@ -1,10 +1,6 @@
 package service
 
-import (
-	"time"
-
-	"ipfskit.org/intelligent/internal/status"
-)
+import "ipfskit.org/intelligent/internal/status"
 
 // facts are how one backend counts in the totals. They are compared before and
 // after each change, so that totals never need a pass over all backends.
@@ -59,39 +55,4 @@ func factsOf(e *entry) facts {
 		f.unhealthy = true
 	}
 	return f
-}
-
-// rateWindow is what "a minute" in status looks back on.
-const rateWindow = 5 * time.Minute
-
-// rate counts events over the last five minutes, in slots of ten seconds.
-type rate struct {
-	slots [int(rateWindow / rateSlot)]uint32
-	last  int64
-}
-
-const rateSlot = 10 * time.Second
-
-func (r *rate) add(now time.Time, n uint32) {
-	r.advance(now)
-	r.slots[int(r.last)%len(r.slots)] += n
-}
-
-// perMinute is the mean over the window.
-func (r *rate) perMinute(now time.Time) float64 {
-	r.advance(now)
-	var sum uint64
-	for _, n := range r.slots {
-		sum += uint64(n)
-	}
-	return float64(sum) / rateWindow.Minutes()
-}
-
-// advance clears the slots that time has passed.
-func (r *rate) advance(now time.Time) {
-	slot := now.Unix() / int64(rateSlot.Seconds())
-	for n := min(slot-r.last, int64(len(r.slots))); n > 0; n-- {
-		r.slots[int(slot-n+1)%len(r.slots)] = 0
-	}
-	r.last = max(r.last, slot)
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,7 @@ func (s *Service) update(name string, atStart bool) {
 		}
 		e = s.newEntry(name)
 	}
-	old := e.cat
+	old, before := e.cat, e.healthState()
 	e.cat = nil
 	if ok {
 		e.cat = cat
@@ -39,6 +40,9 @@ func (s *Service) update(name string, atStart bool) {
 		e.stood = e.cat.Dirty.Version
 	}
 	s.retarget(e)
+	if after := e.healthState(); old != nil && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
+		s.healthChanged(e, before, after, cmp.Or(e.misconfigured, "its configuration was mended"))
+	}
 	if e.cat == nil || !e.cat.Counted() {
 		s.cancelGone(e)
 	}

@@ -41,6 +41,9 @@ type Client struct {
 	conn *godbus.Conn
 	// Address is the bus that it speaks to.
 	Address string
+	// Ask, if set, is called when something is not allowed without the word of a person: it has
+	// somebody ready to ask the person, and gives what ends that. The call is then made again, and may take minutes.
+	Ask func(ctx context.Context) (end func())
 }
 
 // SessionAddress is the address of the session bus that the environment names,
@@ -106,7 +109,13 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 			args[i] = variants(o)
 		}
 	}
-	call := c.conn.Object(BusName, path).CallWithContext(ctx, method, godbus.FlagNoAutoStart, args...)
+	call := c.send(ctx, 0, path, method, args)
+	var denied godbus.Error
+	if c.Ask != nil && errors.As(call.Err, &denied) && denied.Name == errName+string(status.AccessDenied) {
+		end := c.Ask(ctx)
+		defer end()
+		call = c.send(ctx, godbus.FlagAllowInteractiveAuthorization, path, method, args)
+	}
 	if call.Err != nil {
 		return asError(ctx, call.Err)
 	}
@@ -114,6 +123,21 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 		return fmt.Errorf("understand the answer of %s: %w", method, err)
 	}
 	return nil
+}
+
+// send makes a call that starts nobody. The library's own calls lose the flag that allows to ask a person.
+func (c *Client) send(ctx context.Context, flags godbus.Flags, path godbus.ObjectPath, method string, args []any) *godbus.Call {
+	dot := strings.LastIndexByte(method, '.')
+	msg := &godbus.Message{Type: godbus.TypeMethodCall, Flags: godbus.FlagNoAutoStart | flags, Body: args, Headers: map[godbus.HeaderField]godbus.Variant{
+		godbus.FieldDestination: godbus.MakeVariant(BusName),
+		godbus.FieldPath:        godbus.MakeVariant(path),
+		godbus.FieldInterface:   godbus.MakeVariant(method[:dot]),
+		godbus.FieldMember:      godbus.MakeVariant(method[dot+1:]),
+	}}
+	if len(args) > 0 {
+		msg.Headers[godbus.FieldSignature] = godbus.MakeVariant(godbus.SignatureOf(args...))
+	}
+	return <-c.conn.SendWithContext(ctx, msg, make(chan *godbus.Call, 1)).Done
 }
 
 func variants(o Options) map[string]godbus.Variant {
@@ -163,7 +187,7 @@ func asError(ctx context.Context, err error) error {
 // Owner is the process that owns the service's name.
 func (c *Client) Owner(ctx context.Context) (pid uint32, err error) {
 	bus := c.conn.BusObject()
-	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", 0, BusName).Store(&pid); err != nil {
+	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", godbus.FlagNoAutoStart, BusName).Store(&pid); err != nil {
 		return 0, asError(ctx, err)
 	}
 	return pid, nil

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -180,7 +182,7 @@ func (c *Client) RestartWorker(ctx context.Context, name string) error {
 	return status.Errorf(status.NoSuchWorker, "there is no worker %q; there are %v", name, status.Workers)
 }
 
-// History streams lines of JSON; the caller closes the file.
+// History streams lines of JSON; the caller closes the file, which ends a read that waits.
 func (c *Client) History(ctx context.Context, q status.HistoryQuery) (*os.File, error) {
 	o := Options{}
 	for key, v := range map[string]string{"what": q.What, "backend": q.Backend} {
@@ -196,6 +198,9 @@ func (c *Client) History(ctx context.Context, q status.HistoryQuery) (*os.File, 
 	var fd godbus.UnixFD
 	if err := c.call(ctx, RootPath, manager+".History", []any{&fd}, o); err != nil {
 		return nil, err
+	}
+	if err := syscall.SetNonblock(int(fd), true); err != nil {
+		return nil, errors.Join(fmt.Errorf("read the history: %w", err), syscall.Close(int(fd)))
 	}
 	return os.NewFile(uintptr(fd), "history"), nil
 }

@@ -172,7 +172,10 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 			f.next = a.name + " " + resume
 		}
 	case status.AccessDenied:
-		f.next = "ask as the user whose service it is, or for the system's service as one that polkit allows"
+		f.next = "ask as the user whose service it is, or as root"
+		if a.onSystem() {
+			f.next = "as root: sudo " + a.name + " --system …, or have a rule in /etc/polkit-1/rules.d allow it"
+		}
 	}
 	return f
 }

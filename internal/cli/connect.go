@@ -44,6 +44,9 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 		c, err := client.Dial(ctx, address)
 		if err == nil {
 			if _, err = c.Owner(ctx); err == nil {
+				if a.onSystem() && a.attended() {
+					c.Ask = a.agent
+				}
 				return c, nil
 			}
 			c.Close() //nolint:errcheck // it was only asked
@@ -94,7 +97,7 @@ func ownFolder(dir string) bool {
 // sameHome refuses a service of another home. The system's service has a home
 // of its own, and is only held against one that was named.
 func (a *app) sameHome(ctx context.Context, c *client.Client) error {
-	if (a.system || a.bus == "system") && a.env.Getenv("IPFS_KIT_HOME") == "" {
+	if a.onSystem() && a.env.Getenv("IPFS_KIT_HOME") == "" {
 		return nil
 	}
 	m, err := c.Properties(ctx)

@@ -137,6 +137,34 @@ type insightsView struct {
 		ByStatus   map[string]int `json:"pin_status_distribution"`
 		Redundancy map[string]int `json:"cid_redundancy"`
 	} `json:"pin_mapping_analysis"`
+	History struct {
+		Today periodView `json:"today"`
+		Week  periodView `json:"week"`
+		Month periodView `json:"month"`
+	} `json:"history"`
+}
+
+type periodView struct {
+	Syncs   uint64   `json:"syncs"`
+	Success *float64 `json:"sync_success"`
+	Latency struct {
+		Count uint64   `json:"count"`
+		Mean  *float64 `json:"mean"`
+		P95   *float64 `json:"p95"`
+	} `json:"sync_latency_seconds"`
+	Checks       uint64   `json:"checks"`
+	CheckSuccess *float64 `json:"check_success"`
+	Availability *float64 `json:"availability"`
+	Downtime     *float64 `json:"downtime_seconds"`
+	Spared       *struct {
+		Checks  sparedView `json:"checks"`
+		Backups sparedView `json:"backups"`
+	} `json:"spared"`
+}
+
+type sparedView struct {
+	Fixed  uint64 `json:"fixed_interval"`
+	Spared uint64 `json:"spared"`
 }
 
 type explainView struct {

@@ -35,7 +35,7 @@ func (a *app) readCommands() []*cobra.Command {
 	where := simple("where CID", "Which backends hold a CID", func(ctx context.Context, c *client.Client, args []string) ([]byte, error) {
 		return c.Where(ctx, args[0])
 	}, a.showWhere, takes(1, 1))
-	return []*cobra.Command{a.statusCommand(), insights, a.healthCommand(), a.errorsCommand(), a.backendsCommand(), a.tasksCommand(), explain, where, a.watchCommand(), a.logsCommand()}
+	return []*cobra.Command{a.statusCommand(), insights, a.healthCommand(), a.errorsCommand(), a.backendsCommand(), a.tasksCommand(), a.historyCommand(), explain, where, a.watchCommand(), a.logsCommand()}
 }
 
 func (a *app) showInsights(doc []byte) error {
@@ -62,6 +62,7 @@ func (a *app) showInsights(doc []byte) error {
 		fmt.Fprintf(out, "          … and %d more\n", more)
 	}
 	fmt.Fprintf(out, "Metadata: read %s ago\n", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
+	a.showPeriods(v)
 	return nil
 }
 

@@ -105,7 +105,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return now.Add(-time.Duration(n * 24 * float64(time.Hour))), nil
 		}
 	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02 15:04", time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return t, nil
 		}

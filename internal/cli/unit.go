@@ -18,7 +18,7 @@ type unit struct {
 }
 
 func (a *app) unit() unit {
-	return unit{system: a.system || a.bus == "system", environ: a.env.Environ}
+	return unit{system: a.onSystem(), environ: a.env.Environ}
 }
 
 // command is a call of systemctl or journalctl for this unit's manager.

@@ -22,10 +22,12 @@ type Config struct {
 	Backup                      Backup
 	Sources                     []string
 	LogLevel                    string
-	Hang, Grace                 time.Duration
-	Abandoned                   int
-	RemoveShare                 int
-	priorities                  map[plan.Cause]*int
+	// HistoryDays is for how many days with records history is kept.
+	HistoryDays int
+	Hang, Grace time.Duration
+	Abandoned   int
+	RemoveShare int
+	priorities  map[plan.Cause]*int
 	// from is the file and line of each key that a file sets.
 	from map[string]string
 }
@@ -52,7 +54,7 @@ func Default() *Config {
 		Tasks: 6, BusBackends: 1000, Aging: time.Minute, Stall: 5 * time.Minute,
 		Plan: plan.DefaultRules(), Health: health.DefaultRules(),
 		Backup:  Backup{Enabled: true, Targets: 2, KeepLast: 3, KeepDaily: 7, KeepWeekly: 4, KeepMonthly: 6},
-		Sources: []string{SourceHome, SourceBackends}, LogLevel: "info",
+		Sources: []string{SourceHome, SourceBackends}, LogLevel: "info", HistoryDays: 90,
 		Hang: time.Minute, Grace: 2 * time.Second, Abandoned: 3, RemoveShare: 10,
 		priorities: map[plan.Cause]*int{}, from: map[string]string{},
 	}

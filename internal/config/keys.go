@@ -58,6 +58,7 @@ var keys = append([]key{
 	{"backup.keep.daily", func(c *Config) any { return &c.Backup.KeepDaily }, 0, 10_000, nil, "days of which the last backup is kept"},
 	{"backup.keep.weekly", func(c *Config) any { return &c.Backup.KeepWeekly }, 0, 10_000, nil, "weeks of which the last backup is kept"},
 	{"backup.keep.monthly", func(c *Config) any { return &c.Backup.KeepMonthly }, 0, 10_000, nil, "months of which the last backup is kept"},
+	{"history.days", func(c *Config) any { return &c.HistoryDays }, 1, 366, nil, "days with records that history is kept of; with very many backends, fewer (docs/decisions/0008)"},
 	{"sources", func(c *Config) any { return &c.Sources }, 0, 0, []string{SourceHome, SourceBackends}, "where content comes from, in order"},
 	{"log.level", func(c *Config) any { return &c.LogLevel }, 0, 0, []string{"err", "warning", "info", "debug"}, "what is logged"},
 	{"supervision.hang", func(c *Config) any { return &c.Hang }, seconds(1), year, nil, "how long a worker may make no progress"},

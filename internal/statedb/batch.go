@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -72,6 +73,9 @@ func (db *DB) SaveCounter(name string, n uint64) {
 	db.poke()
 }
 
+// Poke has a batch written soon: a room has something for it.
+func (db *DB) Poke() { db.poke() }
+
 func (db *DB) poke() {
 	select {
 	case db.kick <- struct{}{}:
@@ -114,14 +118,30 @@ func (db *DB) write() bool {
 	db.mu.Lock()
 	backends, tasks, errs, counters := db.backends, db.tasks, db.errors, db.counters
 	db.clear()
+	rooms := db.rooms
 	db.mu.Unlock()
-	if len(backends)+len(tasks)+len(errs)+len(counters) == 0 {
+	parts := takeParts(rooms)
+	if len(backends)+len(tasks)+len(errs)+len(counters)+len(parts) == 0 {
 		return true
 	}
 	ctx := context.Background()
-	err := db.tx(ctx, func(tx *sql.Tx) error { return writeBatch(ctx, tx, backends, tasks, errs, counters) })
+	var lost []error
+	err := db.tx(ctx, func(tx *sql.Tx) (err error) {
+		if err := writeBatch(ctx, tx, backends, tasks, errs, counters); err != nil {
+			return err
+		}
+		lost, err = writeParts(ctx, tx, parts)
+		return err
+	})
 	if err == nil {
+		// Only now: who is told may wait for one that waits for the database.
+		if len(lost) > 0 && db.onError != nil {
+			db.onError(errors.Join(lost...))
+		}
 		return true
+	}
+	for _, p := range parts {
+		p.Failed()
 	}
 	if db.onError != nil {
 		db.onError(fmt.Errorf("write the state database: %w", err))

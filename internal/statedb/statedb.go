@@ -35,6 +35,7 @@ type DB struct {
 	tasks    []status.Task
 	errors   map[errorKey]status.ErrorEntry
 	counters map[string]uint64
+	rooms    []Room
 	kick     chan struct{}
 	stop     chan struct{}
 	done     chan struct{}
@@ -59,6 +60,13 @@ var migrations = []string{
 	CREATE TABLE pin_backends (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL);
 	CREATE TABLE pins (cid BLOB NOT NULL, backend INTEGER NOT NULL, status TEXT NOT NULL, PRIMARY KEY (cid, backend)) WITHOUT ROWID;
 	CREATE INDEX pins_backend ON pins(backend);`,
+	// Times of samples and events are µs since the epoch, and their keys; those of sums and totals are hours since it.
+	`CREATE TABLE history_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+	CREATE TABLE history_samples (time INTEGER PRIMARY KEY, kind INTEGER NOT NULL, name INTEGER NOT NULL, ok INTEGER NOT NULL, took INTEGER NOT NULL, note TEXT NOT NULL);
+	CREATE TABLE history_events (time INTEGER PRIMARY KEY, what TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL);
+	CREATE TABLE history_sums (unit INTEGER NOT NULL, start INTEGER NOT NULL, kind INTEGER NOT NULL, name INTEGER NOT NULL, n INTEGER NOT NULL, ok INTEGER NOT NULL,
+		timed INTEGER NOT NULL, least INTEGER NOT NULL, most INTEGER NOT NULL, total INTEGER NOT NULL, PRIMARY KEY (unit, start, kind, name)) WITHOUT ROWID;
+	CREATE TABLE history_totals (start INTEGER PRIMARY KEY, body TEXT NOT NULL);`,
 }
 
 // Open opens or makes the database at path. A damaged one is moved aside (it is

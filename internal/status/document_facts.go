@@ -26,7 +26,27 @@ type Facts struct {
 	Errors   []ErrorEntry
 	// Unwatched counts folders that are looked at in intervals because the system watches no more of them.
 	Unwatched int
+	History   HistoryFacts
 	Now       time.Time
+}
+
+// HistoryFacts sum up what was recorded: since midnight, of the last seven days and the last thirty.
+type HistoryFacts struct{ Today, Week, Month HistoryPeriod }
+
+// HistoryPeriod sums up what was recorded since the hour of a time, over all backends.
+type HistoryPeriod struct {
+	Since time.Time
+	// Syncs are runs that ended by themselves; SyncsOK left nothing undone.
+	Syncs, SyncsOK uint64
+	// Cleared marks stood StoodSum seconds together; half of them at most StoodP50, 95 % at most StoodP95.
+	Cleared                      uint64
+	StoodSum, StoodP50, StoodP95 float64
+	Checks, ChecksOK, Outages    uint64
+	// Up, Down and Observed are seconds, added up over backends: working, not working, and all that were watched over.
+	Up, Down, Observed float64
+	// FixedChecks and FixedCopies are the checks of backends and copies of buckets that fixed intervals would have made; Probes and Copies were made.
+	FixedChecks, FixedCopies float64
+	Probes, Copies           uint64
 }
 
 // BucketFact is one bucket. Key tells it from others of its name; Files is -1 when its index can't be read.

@@ -16,6 +16,7 @@ type insightsDoc struct {
 	Sync     syncRequirements `json:"sync_requirements"`
 	Metrics  operational      `json:"operational_metrics"`
 	Pins     pinAnalysis      `json:"pin_mapping_analysis"`
+	History  historyDoc       `json:"history"`
 }
 
 type bucketAnalysis struct {
@@ -86,6 +87,7 @@ func InsightsDocument(f Facts) ([]byte, error) {
 		Buckets: bucketsOf(f), Backends: analysisOf(f), Sync: syncOf(f),
 		Metrics: operational{Freshness: age(f.Manager.LastScan, f.Now), CheckAge: checkAge(f), Pending: pendingOf(f)},
 		Pins:    pinAnalysisOf(f),
+		History: historyOf(f.History),
 	})
 }
 

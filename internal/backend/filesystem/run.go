@@ -1,14 +1,17 @@
 package filesystem
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // Temporary names tell which run of the program writes them, so that another
@@ -33,9 +36,23 @@ var (
 
 // machineID stands for this boot of this kernel, and this process name space.
 func machineID() string {
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return machineOf("/proc/sys/kernel/random/boot_id", "/etc/machine-id")
+}
+
+// machineOf takes the first file that says which machine this is. A sandbox hides
+// the boot's name (ProcSubset=pid); the installation's will do as well, because
+// processes of an earlier boot are as dead as their numbers say. Where there is
+// neither, no other run is known.
+func machineOf(files ...string) string {
+	name := rand.Text()
+	for _, f := range files {
+		if data, err := os.ReadFile(f); err == nil && len(data) > 0 {
+			name = string(data)
+			break
+		}
+	}
 	space, _ := os.Readlink("/proc/self/ns/pid")
-	sum := sha256.Sum256([]byte(string(boot) + space))
+	sum := sha256.Sum256([]byte(name + space))
 	return hex.EncodeToString(sum[:6])
 }
 
@@ -83,7 +100,10 @@ func lifeOf(name string) life {
 	if err != nil || pid <= 0 {
 		return lifeUnknown
 	}
-	if start := processStart(parts[1]); start == "" || start != parts[2] {
+	switch start := processStart(parts[1]); {
+	case start == "" && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH):
+		return lifeUnknown // another user's, hidden by ProtectProc=invisible
+	case start != parts[2]:
 		return lifeDead
 	}
 	return lifeAlive

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// showPeriods prints what insights say of today, the week and the month.
+func (a *app) showPeriods(v insightsView) {
+	head := "History:  "
+	for _, p := range []struct {
+		name string
+		v    periodView
+	}{{"today", v.History.Today}, {"7 days", v.History.Week}, {"30 days", v.History.Month}} {
+		var parts []string
+		if p.v.Success != nil {
+			parts = append(parts, fmt.Sprintf("%s (%s good)", plural(p.v.Syncs, "sync", "syncs"), percent(*p.v.Success)))
+		}
+		if l := p.v.Latency; l.Mean != nil && l.P95 != nil {
+			parts = append(parts, fmt.Sprintf("clean after %s (95%%: %s)", span(*l.Mean), span(*l.P95)))
+		}
+		if p.v.Availability != nil {
+			parts = append(parts, "up "+percent(*p.v.Availability))
+		}
+		if len(parts) == 0 {
+			parts = []string{"nothing is recorded"}
+		}
+		fmt.Fprintf(a.env.Stdout, "%s%-8s %s\n", head, p.name, strings.Join(parts, ", "))
+		head = "          "
+		if s := p.v.Spared; s != nil && s.Checks.Fixed+s.Backups.Fixed > 0 {
+			fmt.Fprintf(a.env.Stdout, "%s         spared %d of %d checks, %d of %d backups\n", head, s.Checks.Spared, s.Checks.Fixed, s.Backups.Spared, s.Backups.Fixed)
+		}
+	}
+}
+
+func span(seconds float64) string { return short(time.Duration(seconds * float64(time.Second))) }
+
+// percent never rounds up to what is not true.
+func percent(share float64) string {
+	if share < 1 && share > 0.9999 {
+		return "over 99.99%"
+	}
+	return strconv.FormatFloat(math.Round(share*10000)/100, 'f', -1, 64) + "%"
+}

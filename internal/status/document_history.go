@@ -1,0 +1,210 @@
+package status
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Subjects of history: what a line is about, and what can be asked for.
+const (
+	HistoryTasks       = "tasks"
+	HistoryChecks      = "checks"
+	HistoryTransitions = "transitions"
+	HistoryWorkers     = "workers"
+)
+
+// HistorySubjects lists them, in the order that people see them.
+var HistorySubjects = []string{HistoryTasks, HistoryChecks, HistoryTransitions, HistoryWorkers}
+
+// What changed in a line of transitions.
+const (
+	OfHealth = "health"
+	OfMark   = "mark"
+)
+
+// Resolutions of lines that sum up others.
+const (
+	ResolutionHour = "hour"
+	ResolutionDay  = "day"
+)
+
+// HealthChange is how a backend's health changed, and why.
+type HealthChange struct {
+	Old string `json:"old"`
+	New string `json:"new"`
+	Why string `json:"why"`
+}
+
+// WorkerChange is why a worker was replaced, the how-many-th time since the service began.
+type WorkerChange struct {
+	Restarts uint64 `json:"restarts"`
+	Why      string `json:"why"`
+}
+
+// CheckLine is one proof of a backend: it works, or how it failed. By is the kind
+// of task that proved it. LatencyMS is negative when it was not measured.
+type CheckLine struct {
+	Time        time.Time
+	Backend, By string
+	OK          bool
+	LatencyMS   float64
+	// Class of the error.
+	Class string
+}
+
+// MarkLine is a backend whose last mark was cleared, and how long it was dirty.
+// Why says by whom, if it was not by a sync.
+type MarkLine struct {
+	Time         time.Time
+	Backend      string
+	DirtySeconds float64
+	Why          string
+}
+
+// SumLine stands for many lines of one subject and backend that are too old to be kept.
+type SumLine struct {
+	What, Resolution string
+	// Time is when the hour or the day (UTC) begins.
+	Time    time.Time
+	Backend string
+	// Kind of the tasks, or that of those that proved it of checks.
+	Kind string
+	// OK of Count went well.
+	Count, OK int64
+	// Timed of them took from Least to Most, Total in all.
+	Timed              int64
+	Least, Most, Total time.Duration
+}
+
+type checkDoc struct {
+	What    string  `json:"what"`
+	Time    *string `json:"time"`
+	Backend string  `json:"backend"`
+	By      string  `json:"by"`
+	OK      bool    `json:"ok"`
+	Latency *float  `json:"latency_ms"`
+	Class   *string `json:"class"`
+}
+
+// HistoryCheck is a line of history.
+func HistoryCheck(l CheckLine) ([]byte, error) {
+	d := checkDoc{What: HistoryChecks, Time: isoTime(l.Time), Backend: l.Backend, By: l.By, OK: l.OK, Class: textOrNull(l.Class)}
+	if l.LatencyMS >= 0 {
+		ms := float(l.LatencyMS)
+		d.Latency = &ms
+	}
+	return line(d)
+}
+
+// HistoryMark is a line of history.
+func HistoryMark(l MarkLine) ([]byte, error) {
+	return line(struct {
+		What    string  `json:"what"`
+		Time    *string `json:"time"`
+		Backend string  `json:"backend"`
+		Of      string  `json:"of"`
+		Old     string  `json:"old"`
+		New     string  `json:"new"`
+		Why     string  `json:"why"`
+		Dirty   float   `json:"dirty_seconds"`
+	}{HistoryTransitions, isoTime(l.Time), l.Backend, OfMark, "dirty", "clean", l.Why, float(l.DirtySeconds)})
+}
+
+// HistoryHealth is a line of history.
+func HistoryHealth(t time.Time, backend string, c HealthChange) ([]byte, error) {
+	return line(struct {
+		What    string  `json:"what"`
+		Time    *string `json:"time"`
+		Backend string  `json:"backend"`
+		Of      string  `json:"of"`
+		HealthChange
+	}{HistoryTransitions, isoTime(t), backend, OfHealth, c})
+}
+
+// HistoryWorker is a line of history.
+func HistoryWorker(t time.Time, worker string, c WorkerChange) ([]byte, error) {
+	return line(struct {
+		What   string  `json:"what"`
+		Time   *string `json:"time"`
+		Worker string  `json:"worker"`
+		WorkerChange
+	}{HistoryWorkers, isoTime(t), worker, c})
+}
+
+// HistoryTask is a line of history: a task at its end.
+func HistoryTask(t Task) ([]byte, error) {
+	return line(struct {
+		What string  `json:"what"`
+		Time *string `json:"time"`
+		taskDoc
+	}{HistoryTasks, isoTime(t.Finished), taskOf(t)})
+}
+
+// spread is what durations are from least to most, in the unit that its key names.
+type spread struct {
+	Count int64 `json:"count"`
+	Min   float `json:"min"`
+	Mean  float `json:"mean"`
+	Max   float `json:"max"`
+	Sum   float `json:"sum"`
+}
+
+type sumDoc struct {
+	What       string  `json:"what"`
+	Time       *string `json:"time"`
+	Resolution string  `json:"resolution"`
+	Backend    string  `json:"backend"`
+	Of         string  `json:"of,omitempty"`
+	By         string  `json:"by,omitempty"`
+	Kind       string  `json:"kind,omitempty"`
+	Count      int64   `json:"count"`
+	OK         int64   `json:"ok"`
+	Latency    *spread `json:"latency_ms,omitempty"`
+	Dirty      *spread `json:"dirty_seconds,omitempty"`
+	Took       *spread `json:"seconds,omitempty"`
+}
+
+// HistorySum is a line of history that stands for many.
+func HistorySum(l SumLine) ([]byte, error) {
+	d := sumDoc{What: l.What, Time: isoTime(l.Time), Resolution: l.Resolution, Backend: l.Backend, Count: l.Count, OK: l.OK}
+	in := func(unit time.Duration) *spread {
+		if l.Timed == 0 {
+			return nil
+		}
+		per := func(d time.Duration) float { return float(float64(d) / float64(unit)) }
+		return &spread{l.Timed, per(l.Least), per(l.Total / time.Duration(l.Timed)), per(l.Most), per(l.Total)}
+	}
+	switch l.What {
+	case HistoryChecks:
+		d.By, d.Latency = l.Kind, in(time.Millisecond)
+	case HistoryTransitions:
+		d.Of, d.Dirty = OfMark, in(time.Second)
+	default:
+		d.Kind, d.Took = l.Kind, in(time.Second)
+	}
+	return line(d)
+}
+
+// HistoryError is the last line of a history that could not be read to its end.
+func HistoryError(err error) []byte {
+	b, e := line(struct {
+		Error string `json:"error"`
+	}{err.Error()})
+	if e != nil {
+		return []byte("{\"error\":\"the history could not be read\"}\n")
+	}
+	return b
+}
+
+// line writes a document in one line, with its end.
+func line(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("write a line of history: %w", err)
+	}
+	return buf.Bytes(), nil
+}
