@@ -18,6 +18,8 @@ type Engine interface {
 	// Task finds a live task, or one that ended less than five minutes ago.
 	Task(id uint64) (status.Task, bool)
 	Tasks(q status.TaskQuery) (page []status.Task, cursor string, err error)
+	// BusTasks are the ids of the tasks that Task finds, in order.
+	BusTasks() []uint64
 	Worker(name string) (status.Worker, bool)
 
 	// StatusJSON, InsightsJSON, HealthJSON, ExplainJSON, WhereJSON and PlanSyncJSON give the very bytes that the commands print with --json.

@@ -2,6 +2,7 @@ package dbus
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	godbus "github.com/godbus/dbus/v5"
@@ -11,18 +12,19 @@ import (
 
 // LookupObject implements godbus.Handler: one handler answers for every path, and
 // asks the engine what is there. Nothing is ever exported or unexported, so no
-// introspection can meet a half-made object.
+// introspection can meet a half-made object. What is not there answers too: with
+// the error that says so.
 func (s *Server) LookupObject(path godbus.ObjectPath) (godbus.ServerObject, bool) {
 	o, ok := s.object(path)
-	// One that is gone says so itself, once it is known that the caller may call.
-	return boundObject{s, o, !ok}, ok || o.kind != ""
+	// One that is not there says so itself, once it is known that the caller may call.
+	return boundObject{s, o, ok}, true
 }
 
 // boundObject implements godbus.ServerObject.
 type boundObject struct {
-	s    *Server
-	o    object
-	gone bool
+	s     *Server
+	o     object
+	there bool
 }
 
 // interfaces lists the names of what an object implements.
@@ -39,47 +41,85 @@ func (o object) interfaces() []string {
 
 // LookupInterface finds an interface; the empty name stands for all.
 func (b boundObject) LookupInterface(name string) (godbus.Interface, bool) {
-	if name == "" {
-		return boundInterface{b, b.o.interfaces()}, true
-	}
-	for _, i := range b.o.interfaces() {
-		if i == name {
-			return boundInterface{b, []string{name}}, true
-		}
-	}
-	return nil, false
+	return boundInterface{b, name}, true
 }
 
 // boundInterface implements godbus.Interface.
 type boundInterface struct {
-	b     boundObject
-	names []string
+	b    boundObject
+	name string
 }
 
-// LookupMethod finds a method.
+// LookupMethod finds a method, or one that answers with what is wrong with the call.
 func (i boundInterface) LookupMethod(name string) (godbus.Method, bool) {
-	for _, iface := range i.names {
+	o := i.b.o
+	if !i.b.there && name != "GetMachineId" { // Peer answers for every path
+		return i.b.refuse("UnknownObject", "there is no object %s: it may be gone; GetManagedObjects, ListBackends and ListTasks of %s tell what there is", o.path, RootPath), true
+	}
+	names := o.interfaces()
+	if i.name != "" {
+		if !slices.Contains(names, i.name) {
+			return i.b.refuse("UnknownInterface", "%s has no interface %q; it has: %s", o.path, i.name, strings.Join(names, ", ")), true
+		}
+		names = []string{i.name}
+	}
+	for _, iface := range names {
 		def := model()[iface]
 		for m := range def.Methods {
 			if def.Methods[m].Name != name {
 				continue
 			}
 			if f, ok := functions[iface+"."+name]; ok {
-				if iface == ifProperties && i.b.o.kind != ifLogControl {
+				if iface == ifProperties && o.kind != ifLogControl {
 					f.action = "" // no other property can be set, whoever asks
 				}
-				return &boundMethod{s: i.b.s, object: i.b.o, gone: i.b.gone, def: &def.Methods[m], iface: iface, change: f}, true
+				return &boundMethod{s: i.b.s, object: o, gone: !i.b.there, def: &def.Methods[m], iface: iface, change: f}, true
 			}
 		}
 	}
-	return nil, false
+	return i.b.refuse("UnknownMethod", "%s has no method %q in %s; introspect it for what it has", o.path, name, strings.Join(names, ", ")), true
 }
+
+// refuse is a method that takes anything and answers with an error of the bus's own names.
+func (b boundObject) refuse(name, format string, args ...any) godbus.Method {
+	return refusal{b.s, godbus.NewError("org.freedesktop.DBus.Error."+name, []any{cleanText(fmt.Sprintf(format, args...))})}
+}
+
+// refusal implements godbus.Method and godbus.ArgumentDecoder.
+type refusal struct {
+	s   *Server
+	err *godbus.Error
+}
+
+// NumArguments is not asked for: the arguments are not looked at.
+func (refusal) NumArguments() int { return 0 }
+
+// NumReturns is not asked for either.
+func (refusal) NumReturns() int { return 0 }
+
+// ArgumentValue is not asked for either.
+func (refusal) ArgumentValue(int) any { return nil }
+
+// ReturnValue is not asked for either.
+func (refusal) ReturnValue(int) any { return nil }
+
+// DecodeArguments refuses; who may not call at all is told that.
+func (r refusal) DecodeArguments(conn *godbus.Conn, sender string, msg *godbus.Message, _ []any) ([]any, error) {
+	if err := r.s.admit(conn, sender, msg.Flags, ""); err != nil {
+		return nil, asDBus(err)
+	}
+	return nil, r.err
+}
+
+// Call refuses.
+func (r refusal) Call(...any) ([]any, error) { return nil, r.err }
 
 // functions are all methods by full name, those that only read without an action; a test holds that each of the XML is there.
 var functions map[string]change
 
 func init() { //nolint:gochecknoinits // the table refers to functions that refer to the model
 	functions = map[string]change{
+		ifPeer + ".GetMachineId":         {run: machineID},
 		ifIntrospect + ".Introspect":     {run: introspect},
 		ifProperties + ".Get":            {run: propertyGet},
 		ifProperties + ".GetAll":         {run: propertyGetAll},
@@ -128,7 +168,7 @@ func (s *Server) children(path godbus.ObjectPath) (out []string) {
 	case workersPath:
 		return status.Workers
 	case backendsPath, tasksPath:
-		for _, o := range s.listed() {
+		for _, o := range s.pub.objects() {
 			if rest, ok := strings.CutPrefix(string(o.path), string(path)+"/"); ok {
 				out = append(out, rest)
 			}
@@ -137,35 +177,19 @@ func (s *Server) children(path godbus.ObjectPath) (out []string) {
 	return out
 }
 
-// listed are the objects that ObjectManager tells of.
+// listed are the objects that ObjectManager tells of: workers, tasks, and backends up to the configured number.
 func (s *Server) listed() (out []object) {
 	for _, w := range status.Workers {
-		out = append(out, object{path: WorkerPath(w), kind: ifWorker, name: w})
+		out = append(out, workerObject(w))
 	}
-	tasks, _, err := s.o.Engine.Tasks(status.TaskQuery{Limit: maxListed})
-	if err == nil {
-		for _, t := range tasks {
-			if _, ok := s.o.Engine.Task(t.ID); ok {
-				out = append(out, object{path: TaskPath(t.ID), kind: ifTask, id: t.ID})
-			}
-		}
-	}
-	backends, _, err := s.o.Engine.Backends(status.BackendQuery{Limit: s.o.MaxBackends})
-	if err == nil && s.o.MaxBackends > 0 {
-		for _, b := range backends {
-			out = append(out, object{path: BackendPath(b.Name), kind: ifBackend, name: b.Name})
-		}
-	}
-	return out
+	return append(out, s.pub.objects()...)
 }
-
-// maxListed bounds the tasks that are listed as objects.
-const maxListed = 1000
 
 func managedObjects(c *call) ([]any, error) {
 	out := map[godbus.ObjectPath]map[string]map[string]godbus.Variant{}
 	for _, o := range c.s.listed() {
 		if v, ok := c.s.values(o); ok {
+			c.s.pub.read(o, v)
 			out[o.path] = map[string]map[string]godbus.Variant{o.kind: v.variants()}
 		}
 	}
@@ -181,12 +205,13 @@ func propertiesOf(c *call) (*interfaceXML, values, error) {
 				return model()[name], values{}, nil
 			}
 		}
-		return nil, nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownInterface", []any{fmt.Sprintf("%s has no interface %q", c.object.path, name)})
+		return nil, nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownInterface", []any{fmt.Sprintf("%s has no interface %q; it has: %s", c.object.path, name, strings.Join(c.object.interfaces(), ", "))})
 	}
 	v, ok := c.s.values(c.object)
 	if !ok {
 		return nil, nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{fmt.Sprintf("%s is gone", c.object.path)})
 	}
+	c.s.pub.read(c.object, v)
 	return model()[c.object.kind], v, nil
 }
 
@@ -199,7 +224,7 @@ func propertyGet(c *call) ([]any, error) {
 	if !ok {
 		return nil, unknownProperty(c)
 	}
-	return []any{godbus.MakeVariant(x)}, nil
+	return []any{variant(x)}, nil
 }
 
 func propertyGetAll(c *call) ([]any, error) {
@@ -211,7 +236,7 @@ func propertyGetAll(c *call) ([]any, error) {
 }
 
 func unknownProperty(c *call) error {
-	return godbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", []any{fmt.Sprintf("%s has no property %q", c.text(0), c.text(1))})
+	return godbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", []any{fmt.Sprintf("%s of %s has no property %q; introspect it for what it has", c.text(0), c.object.path, c.text(1))})
 }
 
 // propertySet serves LogControl1's level; everything else is read-only.
@@ -225,7 +250,7 @@ func propertySet(c *call) ([]any, error) {
 	}
 	value, isText := c.args[2].(godbus.Variant).Value().(string) //nolint:forcetypeassert // checked by DecodeArguments
 	if c.object.kind != ifLogControl || c.text(1) == "SyslogIdentifier" {
-		return nil, godbus.NewError("org.freedesktop.DBus.Error.PropertyReadOnly", []any{fmt.Sprintf("%s can only be read", c.text(1))})
+		return nil, godbus.NewError("org.freedesktop.DBus.Error.PropertyReadOnly", []any{fmt.Sprintf("%s can only be read; methods change things", c.text(1))})
 	}
 	if !isText {
 		return nil, status.Errorf(status.InvalidArgument, "%s is a text", c.text(1))

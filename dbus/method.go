@@ -14,8 +14,41 @@ import (
 type call struct {
 	ctx    context.Context
 	s      *Server
+	sender string
 	object object
 	args   []any
+	conn   *godbus.Conn
+	msg    *godbus.Message
+}
+
+// reply answers before the function returns, for what must happen after the answer.
+func (c *call) reply(values ...any) error {
+	reply := &godbus.Message{Type: godbus.TypeMethodReply, Headers: map[godbus.HeaderField]godbus.Variant{
+		godbus.FieldDestination: godbus.MakeVariant(c.sender), godbus.FieldReplySerial: godbus.MakeVariant(c.msg.Serial())}, Body: values}
+	if len(values) > 0 {
+		reply.Headers[godbus.FieldSignature] = godbus.MakeVariant(godbus.SignatureOf(values...))
+	}
+	return c.answer(reply)
+}
+
+// fail is reply for an error.
+func (c *call) fail(err error) error {
+	var d *godbus.Error
+	if !errors.As(asDBus(err), &d) {
+		return err
+	}
+	return c.answer(&godbus.Message{Type: godbus.TypeError, Headers: map[godbus.HeaderField]godbus.Variant{
+		godbus.FieldDestination: godbus.MakeVariant(c.sender), godbus.FieldReplySerial: godbus.MakeVariant(c.msg.Serial()),
+		godbus.FieldErrorName: godbus.MakeVariant(d.Name), godbus.FieldSignature: godbus.MakeVariant(godbus.SignatureOf(d.Body...))}, Body: d.Body})
+}
+
+// answer sends an answer, and keeps the library from sending another one.
+func (c *call) answer(m *godbus.Message) error {
+	if c.msg.Flags&godbus.FlagNoReplyExpected != 0 {
+		return nil
+	}
+	c.msg.Flags |= godbus.FlagNoReplyExpected
+	return c.conn.Send(m, nil).Err
 }
 
 // function answers a call.
@@ -29,6 +62,10 @@ type boundMethod struct {
 	def    *methodXML
 	iface  string
 	change
+	// conn and msg are what the call came with.
+	conn   *godbus.Conn
+	msg    *godbus.Message
+	sender string
 }
 
 // NumArguments counts the arguments that come in.
@@ -58,8 +95,9 @@ func (m *boundMethod) DecodeArguments(conn *godbus.Conn, sender string, msg *god
 		return nil, asDBus(err)
 	}
 	if m.gone {
-		return nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{fmt.Sprintf("Unknown object %s", m.object.path)})
+		return nil, godbus.NewError("org.freedesktop.DBus.Error.UnknownObject", []any{fmt.Sprintf("there is nothing at %s", m.object.path)})
 	}
+	m.conn, m.msg, m.sender = conn, msg, sender
 	want := ""
 	for _, a := range m.in() {
 		want += a.Type
@@ -121,7 +159,12 @@ func (m *boundMethod) Call(args ...any) (out []any, err error) {
 			err = godbus.NewError("org.freedesktop.DBus.Error.Failed", []any{fmt.Sprintf("internal error (please report it): %v", v)})
 		}
 	}()
-	c := &call{ctx: m.s.callContext(), s: m.s, object: m.object, args: args}
+	c := &call{ctx: m.s.callContext(), s: m.s, sender: m.sender, object: m.object, args: args, conn: m.conn, msg: m.msg}
+	leave, err := m.s.callers.enter(c.ctx, m.sender)
+	if err != nil {
+		return nil, asDBus(err)
+	}
+	defer leave()
 	out, err = m.run(c)
 	if err != nil {
 		return nil, asDBus(err)
@@ -137,9 +180,19 @@ func asDBus(err error) error {
 	case errors.As(err, &d):
 		return d
 	case errors.As(err, &e):
-		return godbus.NewError(ErrorPrefix+string(e.Code), []any{e.Message})
+		return godbus.NewError(ErrorPrefix+string(e.Code), []any{short(e.Message)})
 	}
-	return godbus.NewError("org.freedesktop.DBus.Error.Failed", []any{err.Error()})
+	return godbus.NewError("org.freedesktop.DBus.Error.Failed", []any{short(err.Error())})
+}
+
+// maxMessage bounds the text of an error: the value that was wrong may be megabytes.
+const maxMessage = 4 << 10
+
+func short(text string) string {
+	if len(text) > maxMessage {
+		text = text[:maxMessage/2] + " … " + text[len(text)-maxMessage/2:]
+	}
+	return cleanText(text)
 }
 
 // text, names and options read the arguments, whose types were checked.
@@ -153,11 +206,32 @@ func (c *call) options(i int, known map[string]any) error {
 		if !ok {
 			return status.Errorf(status.InvalidArgument, "option %q is not known; known are: %s", key, keysOf(known))
 		}
+		want := signatureOf(to)
+		if want != "" && v.Signature().String() != want {
+			return status.Errorf(status.InvalidArgument, "option %q has type %s, which is wrong: it takes %s", key, v.Signature(), want)
+		}
 		if err := godbus.Store([]any{v.Value()}, to); err != nil {
-			return status.Errorf(status.InvalidArgument, "option %q has type %s, which is wrong: %v", key, v.Signature(), err)
+			return status.Errorf(status.InvalidArgument, "option %q can't be understood: %v", key, err)
 		}
 	}
 	return nil
+}
+
+// signatureOf is the type of an option by where its value goes; empty for one that its method looks at itself.
+func signatureOf(to any) string {
+	switch to.(type) {
+	case *bool:
+		return "b"
+	case *string:
+		return "s"
+	case *[]string:
+		return "as"
+	case *uint32:
+		return "u"
+	case *uint64:
+		return "t"
+	}
+	return ""
 }
 
 func keysOf(known map[string]any) string {

@@ -1,9 +1,8 @@
 package dbus
 
 import (
-	"fmt"
-	"os"
 	"time"
+	"unsafe"
 
 	godbus "github.com/godbus/dbus/v5"
 
@@ -111,7 +110,7 @@ var managerChanges = map[string]change{
 		id, err := c.s.o.Engine.Restore(c.ctx, c.text(0), c.text(1), o)
 		return []any{TaskPath(id)}, err
 	}),
-	"Dismiss": changing("dismiss", func(c *call) ([]any, error) {
+	"Dismiss": removing("dismiss", func(c *call) ([]any, error) {
 		if err := c.options(1, nil); err != nil {
 			return nil, err
 		}
@@ -157,7 +156,7 @@ var objectChanges = map[string]change{
 	}),
 	"Backend.Pause":  changing("pause", func(c *call) ([]any, error) { return pause(c, c.object.name) }),
 	"Backend.Resume": changing("pause", func(c *call) ([]any, error) { return resume(c, c.object.name) }),
-	"Task.Cancel": changing("cancel", func(c *call) ([]any, error) {
+	"Task.Cancel": removing("cancel", func(c *call) ([]any, error) {
 		if err := c.options(0, nil); err != nil {
 			return nil, err
 		}
@@ -180,13 +179,31 @@ var objectChanges = map[string]change{
 // changing sends what a method changed before its reply.
 func changing(action string, f function) change {
 	return change{action, func(c *call) ([]any, error) {
+		turn := c.s.pub.begin(false)
 		out, err := f(c)
-		c.s.flush()
+		c.s.pub.flushSince(turn)
 		return out, err
 	}}
 }
 
-func document(data []byte, err error) ([]any, error) { return []any{string(data)}, err }
+// removing is changing for what may remove objects: they are there until the reply is out.
+func removing(action string, f function) change {
+	return change{action, func(c *call) ([]any, error) {
+		turn := c.s.pub.begin(true)
+		defer c.s.pub.release()
+		out, err := f(c)
+		c.s.pub.flushSince(turn)
+		if err != nil {
+			return nil, c.fail(err)
+		}
+		return nil, c.reply(out...)
+	}}
+}
+
+// document answers with a document. It may be megabytes, is ours alone, and does not change any more: it is not copied.
+func document(data []byte, err error) ([]any, error) {
+	return []any{unsafe.String(unsafe.SliceData(data), len(data))}, err
+}
 
 func paths(ids []uint64, err error) ([]any, error) {
 	out := make([]godbus.ObjectPath, len(ids))
@@ -248,9 +265,9 @@ func listBackends(c *call) ([]any, error) {
 	page, cursor, err := c.s.o.Engine.Backends(q)
 	rows := make([]backendRow, len(page))
 	for i, b := range page {
-		rows[i] = backendRow{BackendPath(b.Name), b.Name, b.Type, b.Health, b.Dirty, b.PendingActions, b.ResponseMS}
+		rows[i] = backendRow{BackendPath(b.Name), cleanText(b.Name), cleanText(b.Type), b.Health, b.Dirty, b.PendingActions, b.ResponseMS}
 	}
-	return []any{rows, cursor}, err
+	return []any{rows, cleanText(cursor)}, err
 }
 
 type taskRow struct {
@@ -271,9 +288,9 @@ func listTasks(c *call) ([]any, error) {
 	page, cursor, err := c.s.o.Engine.Tasks(q)
 	rows := make([]taskRow, len(page))
 	for i, t := range page {
-		rows[i] = taskRow{TaskPath(t.ID), t.ID, t.Kind, t.Backend, t.State, t.Progress}
+		rows[i] = taskRow{TaskPath(t.ID), t.ID, t.Kind, cleanText(t.Backend), t.State, t.Progress}
 	}
-	return []any{rows, cursor}, err
+	return []any{rows, cleanText(cursor)}, err
 }
 
 type errorRow struct {
@@ -291,47 +308,7 @@ func listErrors(c *call) ([]any, error) {
 	page, cursor, err := c.s.o.Engine.Errors(q)
 	rows := make([]errorRow, len(page))
 	for i, e := range page {
-		rows[i] = errorRow{e.Backend, e.Class, e.Message, usec(e.First), usec(e.Last), e.Count}
+		rows[i] = errorRow{cleanText(e.Backend), e.Class, cleanText(e.Message), usec(e.First), usec(e.Last), e.Count}
 	}
-	return []any{rows, cursor}, err
-}
-
-// sentAfter is when a reply has surely left this process.
-const sentAfter = 10 * time.Second
-
-// history hands out the reading end of a pipe; the lines are written while the caller reads.
-func history(c *call) ([]any, error) {
-	var q status.HistoryQuery
-	var since, until uint64
-	if err := c.options(0, map[string]any{"what": &q.What, "backend": &q.Backend, "since": &since, "until": &until}); err != nil {
-		return nil, err
-	}
-	q.Since, q.Until = fromUSec(since), fromUSec(until)
-	lines, err := c.s.o.Engine.History(c.ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("make a pipe for the history: %w", err)
-	}
-	ctx := c.ctx
-	c.s.wg.Go(func() {
-		stop := make(chan struct{})
-		go func() { // a reader that stops reading must not keep the service from ending
-			select {
-			case <-ctx.Done():
-				w.Close() //nolint:errcheck // the writer says it
-			case <-stop:
-			}
-		}()
-		if err := lines(ctx, w); err != nil && ctx.Err() == nil {
-			w.Write(status.HistoryError(err)) //nolint:errcheck // the reader may be gone
-		}
-		close(stop)
-		w.Close() //nolint:errcheck // the reader may be gone
-	})
-	// Our own copy of the reading end is closed once it was surely sent with the reply.
-	c.s.o.Clock.AfterFunc(sentAfter, func() { r.Close() }) //nolint:errcheck // nothing was written to it
-	return []any{godbus.UnixFD(r.Fd())}, nil
+	return []any{rows, cleanText(cursor)}, err
 }

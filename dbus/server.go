@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // ServerOptions are what a Server needs.
@@ -47,6 +49,9 @@ type Server struct {
 	// questions are how many polkit has not answered, by the user that they are about.
 	questions map[uint32]int
 	pub       publisher
+	callers   callers
+	// histories counts those that are being written.
+	histories atomic.Int32
 }
 
 // NewServer makes a server; Run connects it.
@@ -105,7 +110,7 @@ func (s *Server) state(connected bool, err error) {
 
 // dial connects with our own handler.
 func (s *Server) dial(ctx context.Context) (*godbus.Conn, error) {
-	opts := []godbus.ConnOption{godbus.WithHandler(s), godbus.WithContext(ctx)}
+	opts := []godbus.ConnOption{godbus.WithHandler(s), godbus.WithContext(ctx), godbus.WithIncomingInterceptor(ownMachineID)}
 	switch s.o.Address {
 	case "session":
 		return godbus.ConnectSessionBus(opts...)
@@ -127,6 +132,7 @@ func (s *Server) serve(ctx context.Context) error {
 	s.mu.Lock()
 	s.callCtx, s.conn, s.uids = cctx, conn, map[string]uint32{}
 	s.mu.Unlock()
+	s.pub.connected(conn, cancel) // before anybody can call: what is listed then and what is told add up
 	reply, err := conn.RequestName(BusName, godbus.NameFlagDoNotQueue)
 	if err != nil {
 		return fmt.Errorf("take the name %s: %w", BusName, err)
@@ -134,7 +140,6 @@ func (s *Server) serve(ctx context.Context) error {
 	if reply != godbus.RequestNameReplyPrimaryOwner && reply != godbus.RequestNameReplyAlreadyOwner {
 		return &NameTakenError{Owner: ownerOf(conn)}
 	}
-	s.pub.connected(conn)
 	s.state(true, nil)
 	s.pub.run(cctx, conn)
 	return nil
@@ -143,7 +148,6 @@ func (s *Server) serve(ctx context.Context) error {
 // leave ends a connection and waits for what still answers on it.
 func (s *Server) leave(conn *godbus.Conn) {
 	s.mu.Lock()
-	s.conn = nil
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.callCtx = ctx
@@ -167,5 +171,20 @@ func ownerOf(conn *godbus.Conn) string {
 	return fmt.Sprintf("process %d", pid)
 }
 
-// flush sends what changed now: a method's own changes are out before its reply.
-func (s *Server) flush() { s.pub.flush(true) }
+// firstBackends names the backends that ObjectManager lists at first, in the order of their names.
+func (s *Server) firstBackends() (names []string) {
+	var cursor string
+	for len(names) < s.o.MaxBackends {
+		page, next, err := s.o.Engine.Backends(status.BackendQuery{Limit: s.o.MaxBackends - len(names), Cursor: cursor})
+		if err != nil {
+			return names
+		}
+		for _, b := range page {
+			names = append(names, b.Name)
+		}
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	return names
+}

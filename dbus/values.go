@@ -1,6 +1,7 @@
 package dbus
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,7 @@ const (
 	logPath      = "/org/freedesktop/LogControl1"
 )
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // BackendPath is the object of a backend.
 func BackendPath(name string) godbus.ObjectPath {
@@ -236,7 +237,28 @@ func (s *Server) values(o object) (values, bool) {
 func (v values) variants() map[string]godbus.Variant {
 	out := make(map[string]godbus.Variant, len(v))
 	for k, x := range v {
-		out[k] = godbus.MakeVariant(x)
+		out[k] = variant(x)
 	}
 	return out
+}
+
+func variant(x any) godbus.Variant { return godbus.MakeVariant(sendable(x)) }
+
+// sendable makes texts fit for the bus, which takes UTF-8 without NUL alone: names of files may be anything else.
+func sendable(x any) any {
+	switch v := x.(type) {
+	case string:
+		return cleanText(v)
+	case []string:
+		out := make([]string, len(v))
+		for i := range v {
+			out[i] = cleanText(v[i])
+		}
+		return out
+	}
+	return x
+}
+
+func cleanText(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", "\uFFFD"), "\uFFFD")
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/catalog"
@@ -51,6 +52,8 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	}
 	s.noteRead(err)
 	s.log.Infof("read the home %s: %d names in %s", h.Path(), len(cat.Names()), s.clk.Now().Sub(began).Round(time.Millisecond))
+	defer s.wantMeta(func(w *metaWant) { w.index = true })
+	slices.Sort(names) // the names behind the totals are in order
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.home, s.unlock, s.cat = h, unlock, cat

@@ -11,9 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	godbus "github.com/godbus/dbus/v5"
 
 	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/dbus/client"
@@ -45,8 +42,11 @@ func (w *world) serve(o dbus.ServerOptions) {
 		w.t.Fatal(err)
 	}
 	w.s = s
-	o.Engine, o.Clock, o.MaxBackends, o.OnState = s, clock.System, 1000, s.BusState
+	o.Engine, o.Clock, o.MaxBackends, o.OnState = s, clock.System, w.listed, s.BusState
 	server = dbus.NewServer(o)
+	if w.before != nil {
+		w.before(s)
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, server.Run) }()
 	w.stop = sync.OnceFunc(func() { cancel(); <-done })
@@ -122,32 +122,6 @@ func TestAnotherProcessSeesAndStartsWork(t *testing.T) {
 	}
 }
 
-func TestUnknownOptionsAndTypesAreNamedErrors(t *testing.T) {
-	w := newWorld(t)
-	address, _ := w.onBus()
-	w.client(address)
-	conn, err := godbus.Connect(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	o := conn.Object(dbus.BusName, dbus.RootPath)
-	for want, call := range map[string]*godbus.Call{
-		dbus.ErrorPrefix + "InvalidArgument":          o.Call(dbus.BusName+".Manager.GetStatus", 0, map[string]godbus.Variant{"detail": godbus.MakeVariant(true)}),
-		dbus.ErrorPrefix + "InvalidArgument ":         o.Call(dbus.BusName+".Manager.GetStatus", 0, map[string]godbus.Variant{"detailed": godbus.MakeVariant("yes")}),
-		"org.freedesktop.DBus.Error.InvalidArgs":      o.Call(dbus.BusName+".Manager.GetStatus", 0, "x"),
-		"org.freedesktop.DBus.Error.UnknownMethod":    o.Call(dbus.BusName+".Manager.Nothing", 0),
-		"org.freedesktop.DBus.Error.PropertyReadOnly": o.Call("org.freedesktop.DBus.Properties.Set", 0, dbus.BusName+".Manager", "Version", godbus.MakeVariant("1")),
-		"org.freedesktop.DBus.Error.UnknownProperty":  o.Call("org.freedesktop.DBus.Properties.Get", 0, dbus.BusName+".Manager", "Nothing"),
-		"org.freedesktop.DBus.Error.UnknownInterface": o.Call("org.freedesktop.DBus.Properties.Get", 0, "no.Such", "Nothing"),
-	} {
-		var e godbus.Error
-		if !errors.As(call.Err, &e) || e.Name != strings.TrimSpace(want) {
-			t.Errorf("got %v, want %s", call.Err, want)
-		}
-	}
-}
-
 func TestLostBusIsSurvivedAndTakenAgain(t *testing.T) {
 	w := newWorld(t)
 	root := w.backend("nas")
@@ -164,62 +138,6 @@ func TestLostBusIsSurvivedAndTakenAgain(t *testing.T) {
 	c := w.client(address)
 	if m, err := c.Properties(t.Context()); err != nil || m.State != status.StateRunning {
 		t.Errorf("%+v %v", m, err)
-	}
-}
-
-// The sum of the signals is the state: a client that only listens knows what one that asks is told.
-func TestSignalsAddUpToTheState(t *testing.T) {
-	w := newWorld(t)
-	for i := range 5 {
-		w.backend(fmt.Sprint("disk", i))
-	}
-	cid := w.car(1)
-	address, _ := w.onBus()
-	w.client(address)
-	conn, err := godbus.Connect(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.AddMatchSignal(godbus.WithMatchSender(dbus.BusName)); err != nil {
-		t.Fatal(err)
-	}
-	signals := make(chan *godbus.Signal, 10_000)
-	conn.Signal(signals)
-	known := map[string]godbus.Variant{}
-	o := conn.Object(dbus.BusName, dbus.RootPath)
-	if err := o.Call("org.freedesktop.DBus.Properties.GetAll", 0, dbus.BusName+".Manager").Store(&known); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 5 {
-		w.mark(fmt.Sprint("disk", i), cid)
-	}
-	w.until("all clean", func() bool {
-		m := w.s.Manager()
-		return m.TasksCompleted >= 5 && m.DirtyBackends == 0 && m.TasksActive == 0
-	})
-	quiet := time.NewTimer(time.Second)
-	for listening := true; listening; {
-		select {
-		case sg := <-signals:
-			if sg.Name == "org.freedesktop.DBus.Properties.PropertiesChanged" && sg.Path == dbus.RootPath {
-				for k, v := range sg.Body[1].(map[string]godbus.Variant) {
-					known[k] = v
-				}
-			}
-			quiet.Reset(time.Second)
-		case <-quiet.C:
-			listening = false
-		}
-	}
-	now := map[string]godbus.Variant{}
-	if err := o.Call("org.freedesktop.DBus.Properties.GetAll", 0, dbus.BusName+".Manager").Store(&now); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range []string{"State", "Backends", "DirtyBackends", "TasksActive", "TasksQueued", "TasksCompleted", "TasksFailed", "HealthPercent", "OldestDirtyUSec"} {
-		if known[p].String() != now[p].String() {
-			t.Errorf("%s: the signals say %v, the property is %v", p, known[p], now[p])
-		}
 	}
 }
 

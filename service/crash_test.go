@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // program builds the real one, once for a test.
-func program(t *testing.T) string {
+func program(t testing.TB) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "ipfs-kit-intelligent")
 	cmd := exec.Command("go", "build", "-o", bin, "./cmd/ipfs-kit-intelligent")
@@ -232,7 +233,7 @@ func hangingMount(t *testing.T, dir string) (unmount func()) {
 		t.Fatal(err)
 	}
 	raw.Control(func(fd uintptr) {
-		err = syscall.Mount("hang", dir, "fuse", 0, "fd="+itoa(int(fd))+",rootmode=40000,user_id=0,group_id=0")
+		err = syscall.Mount("hang", dir, "fuse", 0, "fd="+strconv.Itoa(int(fd))+",rootmode=40000,user_id=0,group_id=0")
 	})
 	if err != nil {
 		testenv.Skip(t, "FUSE can't be mounted: "+err.Error())

@@ -3,135 +3,16 @@ package service
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/ipfs/go-cid"
 
-	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/pinsync"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/status"
 )
-
-// facts gathers what the documents are made of. Without names: all backends.
-func (s *Service) facts(q status.BackendQuery) (status.Facts, error) {
-	backends, _, err := s.Backends(q)
-	if err != nil {
-		return status.Facts{}, err
-	}
-	f := status.Facts{Backends: backends, Selected: q.Names != nil || q.State != "", Now: s.clk.Now()}
-	for _, name := range status.Workers {
-		if w, ok := s.Worker(name); ok {
-			f.Workers = append(f.Workers, w)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	cfg := s.config()
-	f.Manager = s.manager()
-	f.Healthy, f.Monitored = s.totals.healthy, s.totals.healthy+s.totals.unhealthy
-	f.BackupAfter = s.rules.BackupBuckets
-	f.Intervals = status.Intervals{BucketScan: cfg.Metadata, DirtyCheck: cfg.Dirty, HealthCheck: cfg.HealthTick, BackupCheck: backupLook}
-	f.LastHealthCheck = s.checked
-	for _, t := range s.tasks.byID {
-		if t.State == status.TaskRunning {
-			f.ActiveTasks = append(f.ActiveTasks, t.copyOf())
-		}
-	}
-	slices.SortFunc(f.ActiveTasks, func(a, b status.Task) int { return int(int64(a.ID) - int64(b.ID)) }) //nolint:gosec // ids are small
-	if s.watcher != nil {
-		f.Unwatched = s.watcher.Stats().Unwatched
-	}
-	s.homeFacts(&f)
-	return f, nil
-}
-
-// homeFacts adds what the home says. It needs mu.
-func (s *Service) homeFacts(f *status.Facts) {
-	f.Pins = status.PinFacts{ByStatus: map[string]int{}, Redundancy: map[int]int{}}
-	f.DirtyActions = map[string]status.DirtyFact{}
-	if s.cat == nil {
-		return
-	}
-	for _, b := range s.cat.Buckets() {
-		f.Buckets = append(f.Buckets, status.BucketFact{Key: b.Key, Name: b.Name, Backends: b.Backends, PinCount: b.PinCount, Files: b.Files, LastBackup: b.LastBackup})
-	}
-	for _, p := range s.cat.Problems() {
-		f.Problems = append(f.Problems, status.ProblemFact{File: p.File, Error: p.Err.Error()})
-	}
-	for _, name := range s.cat.Names() {
-		b, ok := s.cat.Get(name)
-		if !ok {
-			continue
-		}
-		if b.Dirty != nil && (b.Dirty.Actions > 0 || b.Dirty.IsDirty) {
-			f.DirtyActions[name] = status.DirtyFact{Total: b.Dirty.Actions, Unsynced: b.Dirty.Unsynced, IsDirty: b.Dirty.IsDirty}
-		}
-		if b.Pins.Total == 0 {
-			continue
-		}
-		f.Pins.Total += b.Pins.Total
-		if t := b.Pins.Oldest; !t.IsZero() && (f.Pins.Oldest.IsZero() || t.Before(f.Pins.Oldest)) {
-			f.Pins.Oldest = t
-		}
-		f.Pins.Newest = later(f.Pins.Newest, b.Pins.Newest)
-		f.Pins.BackendsWithPins++
-		for st, n := range b.Pins.ByStatus {
-			f.Pins.ByStatus[st] += n
-		}
-		if b.Pins.ByStatus[home.PinFailed] > 0 {
-			f.Pins.FailedBackends = append(f.Pins.FailedBackends, name)
-		}
-		if b.Pins.ByStatus[home.PinPending] > 0 {
-			f.Pins.PendingBackends = append(f.Pins.PendingBackends, name)
-		}
-	}
-	f.Pins.Incomplete = !s.pinIndexed()
-	f.Pins.Redundancy, f.Pins.UniqueCIDs = s.redundancy, 0
-	for _, n := range s.redundancy {
-		f.Pins.UniqueCIDs += n
-	}
-}
-
-// StatusJSON is the document of status.
-func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, error) {
-	q := status.BackendQuery{State: o.State}
-	if len(o.Backends) > 0 {
-		q.Names = o.Backends
-	}
-	f, err := s.facts(q)
-	if err != nil {
-		return nil, err
-	}
-	return status.StatusDocument(f, o.Detailed)
-}
-
-// InsightsJSON is the document of insights.
-func (s *Service) InsightsJSON(ctx context.Context) ([]byte, error) {
-	f, err := s.facts(status.BackendQuery{})
-	if err != nil {
-		return nil, err
-	}
-	if f.History, err = s.historyFacts(ctx, f.Now); err != nil {
-		return nil, err
-	}
-	return status.InsightsDocument(f)
-}
-
-// HealthJSON is the document of health.
-func (s *Service) HealthJSON(context.Context) ([]byte, error) {
-	f, err := s.facts(status.BackendQuery{})
-	if err != nil {
-		return nil, err
-	}
-	if f.Errors, _, err = s.Errors(status.ErrorQuery{}); err != nil {
-		return nil, err
-	}
-	return status.HealthDocument(f)
-}
 
 // ExplainJSON is the planner's reasons for one backend.
 func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
@@ -251,7 +132,7 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) stat
 	}
 	defer a.Close() //nolint:errcheck // nothing was written
 	t := &task{Task: status.Task{Backend: name}}
-	job, _, err := s.syncJob(t, a, newPulse(s.clk))
+	job, _, err := s.syncJob(t, a, newPulse(s.clk, func() {}))
 	if err != nil {
 		p.Error = plainError(err)
 		return p

@@ -31,13 +31,14 @@ func (s *Service) usable() error {
 
 // pick finds the backends that are named. It needs mu.
 func (s *Service) pick(names []string) ([]*entry, error) {
-	var out []*entry
+	out, seen := make([]*entry, 0, len(names)), map[*entry]bool{}
 	for _, n := range names {
 		e, ok := s.entries[n]
 		if !ok || !e.counted.counted {
 			return nil, noBackend(n)
 		}
-		if !slices.Contains(out, e) {
+		if !seen[e] {
+			seen[e] = true
 			out = append(out, e)
 		}
 	}

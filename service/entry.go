@@ -18,6 +18,8 @@ type entry struct {
 	name string
 	// cat is nil once nothing in the home names the backend.
 	cat *catalog.Backend
+	// endpoint is where it lies, without credentials.
+	endpoint string
 	// lane outlives tasks: what hangs keeps it.
 	lane *backend.Lane
 	// target is what the configuration points at.
@@ -56,6 +58,8 @@ type entry struct {
 	usage                              backend.Usage
 	told                               registryTold
 	counted                            facts
+	// line is what the detailed status says of it, nil when it must be written anew.
+	line []byte
 	// changed says that what survives a restart is not saved yet.
 	changed bool
 }

@@ -124,7 +124,7 @@ func TestTaskThatRunsIsCancelledWithinASecond(t *testing.T) {
 	w.start()
 	var id uint64
 	w.until("it runs", func() bool {
-		for _, task := range w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}) {
+		for _, task := range w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 1000) {
 			if task.Kind == status.KindPinSync {
 				id = task.ID
 			}

@@ -159,7 +159,7 @@ func TestRestartKeepsIDsAndCounters(t *testing.T) {
 	w.mark("nas", cid)
 	w.start()
 	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
-	blocked := w.s.liveTasks(status.TaskQuery{State: status.TaskBlocked})
+	blocked := w.s.liveTasks(status.TaskQuery{State: status.TaskBlocked}, 1<<62, 1000)
 	if len(blocked) != 1 {
 		t.Fatalf("%+v", blocked)
 	}
@@ -167,7 +167,7 @@ func TestRestartKeepsIDsAndCounters(t *testing.T) {
 	w.start()
 	w.until("blocked again", func() bool { return w.s.Manager().BlockedBackends == 1 })
 	w.until("the same id", func() bool {
-		again := w.s.liveTasks(status.TaskQuery{Backend: "nas"})
+		again := w.s.liveTasks(status.TaskQuery{Backend: "nas"}, 1<<62, 1000)
 		for _, task := range again {
 			if task.Kind == status.KindPinSync {
 				return task.ID == blocked[0].ID

@@ -25,6 +25,10 @@ type world struct {
 	o    Options
 	s    *Service
 	stop func()
+	// listed is how many backends ObjectManager lists.
+	listed int
+	// before, if set, is called before the service runs.
+	before func(*Service)
 
 	mu   sync.Mutex
 	seen []status.Event
@@ -35,7 +39,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, home: filepath.Join(dir, "home"), news: make(chan struct{}, 1)}
+	w := &world{t: t, listed: 1000, home: filepath.Join(dir, "home"), news: make(chan struct{}, 1)}
 	for _, d := range []string{"backend_index/dirty_metadata", "backend_state", "backends", "bucket_index", "cars"} {
 		if err := os.MkdirAll(filepath.Join(w.home, d), 0o755); err != nil {
 			t.Fatal(err)

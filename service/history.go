@@ -61,8 +61,8 @@ func (s *Service) noteClean(e *entry) {
 func (s *Service) noteLevel() {
 	var l history.Level
 	if s.home != nil && s.cat != nil {
-		l = history.Level{Up: s.totals.healthy, Down: s.totals.unhealthy, Backends: s.totals.backends,
-			Copies: uint64(len(s.cat.Buckets())) * s.totals.filesystem}
+		l = history.Level{Up: s.totals.healthy, Down: s.totals.unhealthy.count(), Backends: s.totals.backends,
+			Copies: uint64(len(s.cat.Buckets())) * s.totals.filesystem.count()}
 	}
 	s.hist.Level(s.clk.Now(), l)
 }

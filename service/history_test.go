@@ -315,7 +315,7 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 		e := &entry{name: name, cat: &catalog.Backend{Dirty: &home.Dirty{IsDirty: true, Since: since}}, counted: facts{counted: true, dirty: true, blocked: blocked}}
 		e.mark.marks = marks
 		s.entries[name] = e
-		s.totals.apply(facts{}, e.counted)
+		s.totals.apply(name, facts{}, e.counted)
 	}
 	dirty("a", false, 6, now.Add(-time.Hour))
 	dirty("b", true, 5, now.Add(-2*time.Hour))

@@ -142,10 +142,11 @@ func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
 
 // recount brings the totals and the announcements up to date with a backend. The caller holds mu.
 func (s *Service) recount(e *entry) {
-	next := factsOf(e)
+	next := s.factsOf(e)
 	old := e.counted
 	e.counted = next
-	s.totals.apply(old, next)
+	s.totals.apply(e.name, old, next)
+	e.line = nil
 	if !old.counted && next.counted {
 		s.tell(status.Event{Kind: status.BackendAdded, Backend: e.name})
 	}

@@ -73,7 +73,9 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	if ctx.Err() != nil || !p.Alive() {
 		return
 	}
-	s.noteRead(errors.Join(errs...))
+	if all || len(errs) > 0 {
+		s.noteRead(errors.Join(errs...))
+	}
 	if all || want.buckets || want.configs || want.registry {
 		s.mu.Lock()
 		s.chooseTargets()

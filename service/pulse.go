@@ -12,6 +12,8 @@ import (
 // that works beats now and then. Every incarnation of a worker has its own.
 type Pulse struct {
 	clk clock.Clock
+	// moved is called after each sign of progress.
+	moved func()
 
 	mu         sync.Mutex
 	busy       bool
@@ -21,10 +23,13 @@ type Pulse struct {
 	dead       bool
 }
 
-func newPulse(clk clock.Clock) *Pulse { return &Pulse{clk: clk, last: clk.Now()} }
+func newPulse(clk clock.Clock, moved func()) *Pulse {
+	return &Pulse{clk: clk, moved: moved, last: clk.Now()}
+}
 
 // Busy begins an iteration.
 func (p *Pulse) Busy() {
+	defer p.moved()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy, p.last = true, p.clk.Now()
@@ -33,6 +38,7 @@ func (p *Pulse) Busy() {
 
 // Beat says that the iteration makes progress.
 func (p *Pulse) Beat() {
+	defer p.moved()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = p.clk.Now()
@@ -40,6 +46,7 @@ func (p *Pulse) Beat() {
 
 // Idle ends an iteration; next is when the following one is planned, zero when it waits for events.
 func (p *Pulse) Idle(next time.Time) {
+	defer p.moved()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy, p.last, p.next = false, p.clk.Now(), next

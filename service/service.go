@@ -121,7 +121,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.queue = queue.New(queue.Options{Clock: o.Clock, Limit: cfg.Tasks, AgeStep: cfg.Aging})
 	s.reg = newRegistryWriter(s)
 	s.sup = newSupervisor(o.Clock, Supervision{HangAfter: cfg.Hang, Grace: cfg.Grace, BackoffMin: time.Second / 4,
-		BackoffMax: 15 * time.Second, MaxAbandoned: cfg.Abandoned}, s.workerRestarted)
+		BackoffMax: 15 * time.Second, MaxAbandoned: cfg.Abandoned}, s.workerEvent)
 	s.sup.add(status.WorkerMetadataReader, cfg.Metadata, s.metadataReader)
 	s.sup.add(status.WorkerDirtyMonitor, cfg.Dirty, s.dirtyMonitor)
 	s.sup.add(status.WorkerHealthMonitor, cfg.HealthTick, s.healthMonitor)

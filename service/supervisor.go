@@ -31,7 +31,7 @@ type workerFunc func(ctx context.Context, p *Pulse) error
 type supervisor struct {
 	clk    clock.Clock
 	limits Supervision
-	// report is called after every restart and at the first run.
+	// report is called after every restart, and when a worker's properties may differ.
 	report func(status.Event)
 
 	mu        sync.Mutex
@@ -76,7 +76,7 @@ func newSupervisor(clk clock.Clock, l Supervision, report func(status.Event)) *s
 // add registers a worker; interval is for people, zero means continuous.
 func (s *supervisor) add(name string, interval time.Duration, body workerFunc) {
 	s.workers[name] = &supervised{name: name, interval: interval, body: body,
-		restart: make(chan struct{}, 1), pulse: newPulse(s.clk)}
+		restart: make(chan struct{}, 1), pulse: newPulse(s.clk, func() {})}
 }
 
 // start runs all workers until ctx ends; wait returns when they have.
@@ -139,10 +139,12 @@ func (s *supervisor) pause(ctx context.Context, d time.Duration) bool {
 
 // incarnate runs the worker once, until it ends, hangs, or ctx ends.
 func (s *supervisor) incarnate(ctx context.Context, w *supervised) error {
-	p := newPulse(s.clk)
+	changed := func() { s.report(status.Event{Kind: status.WorkerChanged, Worker: w.name}) }
+	p := newPulse(s.clk, changed)
 	s.mu.Lock()
 	w.pulse, w.down = p, false
 	s.mu.Unlock()
+	changed()
 	wctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan error, 1)
@@ -166,6 +168,7 @@ func (s *supervisor) incarnate(ctx context.Context, w *supervised) error {
 				continue
 			}
 			why = fmt.Errorf("%w for %s", errWorkerHangs, stall.Round(time.Millisecond))
+			changed()
 		}
 		p.kill()
 		cancel(why)

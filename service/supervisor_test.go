@@ -28,6 +28,9 @@ type events struct {
 }
 
 func (e *events) add(ev status.Event) {
+	if ev.Kind == status.WorkerChanged {
+		return // it only says that properties differ
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.all = append(e.all, ev)

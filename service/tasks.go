@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -63,6 +64,20 @@ func (tt *taskTable) count(state string, n uint64) {
 	case status.TaskQueued, status.TaskWaitingRetry, status.TaskBlocked:
 		tt.queued += n
 	}
+}
+
+// running copies the tasks that run, in the order of their ids.
+func (tt *taskTable) running() (out []status.Task) {
+	if tt.active == 0 {
+		return nil
+	}
+	for _, t := range tt.byID {
+		if t.State == status.TaskRunning {
+			out = append(out, t.copyOf())
+		}
+	}
+	slices.SortFunc(out, func(a, b status.Task) int { return cmp.Compare(a.ID, b.ID) })
+	return out
 }
 
 // forget drops what ended before the time given, and says what that was.

@@ -63,8 +63,14 @@ func (s *Service) tell(ev status.Event) {
 	}
 }
 
-// workerRestarted is told by the supervisor.
-func (s *Service) workerRestarted(ev status.Event) {
+// workerEvent is told by the supervisor.
+func (s *Service) workerEvent(ev status.Event) {
+	if ev.Kind == status.WorkerChanged {
+		if s.opts.Publish != nil {
+			s.opts.Publish(ev)
+		}
+		return
+	}
 	s.log.WithField(logging.FieldWorker, ev.Worker).WithField(logging.FieldMessageID, logging.IDWorkerRestarted).
 		Warnf("worker %s was replaced (%d times so far): %s", ev.Worker, ev.N, ev.Why)
 	ev.Why = firstLine(ev.Why)
@@ -93,12 +99,12 @@ func (s *Service) statusLineLocked() string {
 	if why != "" {
 		return state + ": " + firstLine(why)
 	}
-	line := fmt.Sprintf("%s: %d backends, %d dirty", state, s.totals.backends, s.totals.dirty)
-	if s.totals.blocked > 0 {
-		line += fmt.Sprintf(" (%d blocked)", s.totals.blocked)
+	line := fmt.Sprintf("%s: %d backends, %d dirty", state, s.totals.backends, len(s.totals.dirty))
+	if n := len(s.totals.blocked); n > 0 {
+		line += fmt.Sprintf(" (%d blocked)", n)
 	}
-	if s.totals.unhealthy > 0 {
-		line += fmt.Sprintf(", %d unhealthy", s.totals.unhealthy)
+	if n := len(s.totals.unhealthy); n > 0 {
+		line += fmt.Sprintf(", %d unhealthy", n)
 	}
 	return line
 }

@@ -31,7 +31,7 @@ func (s *Service) update(name string, atStart bool) {
 	old, before := e.cat, e.healthState()
 	e.cat = nil
 	if ok {
-		e.cat = cat
+		e.cat, e.endpoint = cat, cat.Endpoint()
 		if cat.Config != nil && (old == nil || old.Config != cat.Config) {
 			redact.Settings(cat.Config.Settings)
 		}

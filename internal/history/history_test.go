@@ -101,14 +101,14 @@ func TestLinesComeInTheOrderOfTimeAndOnlyWhatIsAskedFor(t *testing.T) {
 
 	all := p.read(status.HistoryQuery{})
 	var got []string
-	last := ""
+	var last time.Time
 	for _, l := range all {
 		got = append(got, fmt.Sprint(l["what"]))
-		if stamp := l["time"].(string); stamp < last || !strings.HasSuffix(stamp, "Z") {
-			t.Errorf("%s comes after %s", stamp, last)
-		} else {
-			last = stamp
+		stamp, err := time.Parse(time.RFC3339, l["time"].(string))
+		if err != nil || stamp.Before(last) || stamp.Location() != time.UTC {
+			t.Errorf("%s comes after %s (%v)", stamp, last, err)
 		}
+		last = stamp
 	}
 	if s := strings.Join(got, " "); s != "checks checks transitions workers tasks transitions transitions" {
 		t.Fatal(s)

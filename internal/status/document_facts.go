@@ -5,9 +5,14 @@ import "time"
 // Facts are what the documents are made of: one consistent picture, taken at Now.
 type Facts struct {
 	Manager Manager
-	// Backends are in the order of their names: all of them, or those that were asked for (Selected).
+	// Backends are all, in the order of their names, where a document is about all of them;
+	// of the health document those that need attention, the pressing first.
 	Backends []Backend
-	Selected bool
+	// Names of the status document, in order; they may be cut, the manager's counts are whole.
+	Dirty, Unhealthy, Filesystem, Blocked []string
+	// Lines are the backends that the status document shows, in its order, and LineCount how many there are to show.
+	Lines     []Line
+	LineCount int
 	// Healthy and Monitored count all backends: found healthy, and with a known state.
 	Healthy, Monitored uint64
 	Workers            []Worker
@@ -18,7 +23,9 @@ type Facts struct {
 	BackupAfter  time.Duration
 	Pins         PinFacts
 	DirtyActions map[string]DirtyFact
-	Intervals    Intervals
+	// Pending sums all unsynced actions.
+	Pending   int
+	Intervals Intervals
 	// LastHealthCheck is zero for never.
 	LastHealthCheck time.Time
 	// Problems are files of the home that can't be read.
@@ -49,6 +56,13 @@ type HistoryPeriod struct {
 	Probes, Copies           uint64
 }
 
+// Line is one backend of the status document, ready to be printed. It is made
+// once and kept until the backend changes: there may be thousands.
+type Line struct {
+	Name string
+	JSON []byte
+}
+
 // BucketFact is one bucket. Key tells it from others of its name; Files is -1 when its index can't be read.
 type BucketFact struct {
 	Key, Name       string
@@ -66,6 +80,16 @@ type PinFacts struct {
 	Oldest, Newest                      time.Time
 	// Incomplete says that UniqueCIDs and Redundancy do not count all mappings yet.
 	Incomplete bool
+}
+
+// Span has the times of the first and the last pin of one more mapping taken in; zero ones are none.
+func (p *PinFacts) Span(oldest, newest time.Time) {
+	if !oldest.IsZero() && (p.Oldest.IsZero() || oldest.Before(p.Oldest)) {
+		p.Oldest = oldest
+	}
+	if newest.After(p.Newest) {
+		p.Newest = newest
+	}
 }
 
 // DirtyFact counts the actions of one backend's marks.

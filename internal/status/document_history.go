@@ -98,48 +98,56 @@ func HistoryCheck(l CheckLine) ([]byte, error) {
 	return line(d)
 }
 
+type markDoc struct {
+	What    string  `json:"what"`
+	Time    *string `json:"time"`
+	Backend string  `json:"backend"`
+	Of      string  `json:"of"`
+	Old     string  `json:"old"`
+	New     string  `json:"new"`
+	Why     string  `json:"why"`
+	Dirty   float   `json:"dirty_seconds"`
+}
+
 // HistoryMark is a line of history.
 func HistoryMark(l MarkLine) ([]byte, error) {
-	return line(struct {
-		What    string  `json:"what"`
-		Time    *string `json:"time"`
-		Backend string  `json:"backend"`
-		Of      string  `json:"of"`
-		Old     string  `json:"old"`
-		New     string  `json:"new"`
-		Why     string  `json:"why"`
-		Dirty   float   `json:"dirty_seconds"`
-	}{HistoryTransitions, isoTime(l.Time), l.Backend, OfMark, "dirty", "clean", l.Why, float(l.DirtySeconds)})
+	return line(markDoc{HistoryTransitions, isoTime(l.Time), l.Backend, OfMark, "dirty", "clean", l.Why, float(l.DirtySeconds)})
+}
+
+type healthChangeDoc struct {
+	What    string  `json:"what"`
+	Time    *string `json:"time"`
+	Backend string  `json:"backend"`
+	Of      string  `json:"of"`
+	HealthChange
 }
 
 // HistoryHealth is a line of history.
 func HistoryHealth(t time.Time, backend string, c HealthChange) ([]byte, error) {
-	return line(struct {
-		What    string  `json:"what"`
-		Time    *string `json:"time"`
-		Backend string  `json:"backend"`
-		Of      string  `json:"of"`
-		HealthChange
-	}{HistoryTransitions, isoTime(t), backend, OfHealth, c})
+	return line(healthChangeDoc{HistoryTransitions, isoTime(t), backend, OfHealth, c})
+}
+
+type workerChangeDoc struct {
+	What   string  `json:"what"`
+	Time   *string `json:"time"`
+	Worker string  `json:"worker"`
+	WorkerChange
 }
 
 // HistoryWorker is a line of history.
 func HistoryWorker(t time.Time, worker string, c WorkerChange) ([]byte, error) {
-	return line(struct {
-		What   string  `json:"what"`
-		Time   *string `json:"time"`
-		Worker string  `json:"worker"`
-		WorkerChange
-	}{HistoryWorkers, isoTime(t), worker, c})
+	return line(workerChangeDoc{HistoryWorkers, isoTime(t), worker, c})
+}
+
+type endedTaskDoc struct {
+	What string  `json:"what"`
+	Time *string `json:"time"`
+	taskDoc
 }
 
 // HistoryTask is a line of history: a task at its end.
 func HistoryTask(t Task) ([]byte, error) {
-	return line(struct {
-		What string  `json:"what"`
-		Time *string `json:"time"`
-		taskDoc
-	}{HistoryTasks, isoTime(t.Finished), taskOf(t)})
+	return line(endedTaskDoc{HistoryTasks, isoTime(t.Finished), taskOf(t)})
 }
 
 // spread is what durations are from least to most, in the unit that its key names.
@@ -187,11 +195,13 @@ func HistorySum(l SumLine) ([]byte, error) {
 	return line(d)
 }
 
+type historyErrorDoc struct {
+	Error string `json:"error"`
+}
+
 // HistoryError is the last line of a history that could not be read to its end.
 func HistoryError(err error) []byte {
-	b, e := line(struct {
-		Error string `json:"error"`
-	}{err.Error()})
+	b, e := line(historyErrorDoc{err.Error()})
 	if e != nil {
 		return []byte("{\"error\":\"the history could not be read\"}\n")
 	}

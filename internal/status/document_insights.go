@@ -33,8 +33,16 @@ type backendAnalysis struct {
 	Total        int              `json:"total_backends"`
 	Types        map[string]int   `json:"backend_types"`
 	Responses    map[string]float `json:"response_time_stats"`
-	Distribution map[string]any   `json:"pin_distribution"`
+	Distribution pinDistribution  `json:"pin_distribution"`
 	*mappingTotals
+}
+
+// pinDistribution is empty without backends, as upstream's.
+type pinDistribution struct {
+	Total            *uint64 `json:"total_pins,omitempty"`
+	Average          *float  `json:"average_per_backend,omitempty"`
+	Most             *uint64 `json:"max_pins,omitempty"`
+	BackendsWithPins *uint64 `json:"backends_with_pins,omitempty"`
 }
 
 // mappingTotals are there only where there are pin mappings, as upstream's.
@@ -85,7 +93,7 @@ type pinAnalysis struct {
 func InsightsDocument(f Facts) ([]byte, error) {
 	return marshal("insights", insightsDoc{
 		Buckets: bucketsOf(f), Backends: analysisOf(f), Sync: syncOf(f),
-		Metrics: operational{Freshness: age(f.Manager.LastScan, f.Now), CheckAge: checkAge(f), Pending: pendingOf(f)},
+		Metrics: operational{Freshness: age(f.Manager.LastScan, f.Now), CheckAge: checkAge(f), Pending: f.Pending},
 		Pins:    pinAnalysisOf(f),
 		History: historyOf(f.History),
 	})
@@ -107,7 +115,7 @@ func bucketsOf(f Facts) bucketAnalysis {
 		if len(b.Backends) == 0 {
 			continue
 		}
-		if len(a.Distribution) >= listLimit {
+		if len(a.Distribution) >= ListLimit {
 			a.Truncated = true
 			continue
 		}
@@ -135,7 +143,7 @@ func needsBackup(f Facts, b BucketFact) bool {
 }
 
 func analysisOf(f Facts) backendAnalysis {
-	a := backendAnalysis{Total: len(f.Backends), Types: map[string]int{}, Responses: map[string]float{}, Distribution: map[string]any{}}
+	a := backendAnalysis{Total: len(f.Backends), Types: map[string]int{}, Responses: map[string]float{}}
 	var times []float64
 	var pins, most, with uint64
 	for _, b := range f.Backends {
@@ -155,8 +163,8 @@ func analysisOf(f Facts) backendAnalysis {
 		a.Responses = responses(times)
 	}
 	if a.Total > 0 {
-		a.Distribution = map[string]any{"total_pins": pins, "average_per_backend": float(float64(pins) / float64(a.Total)),
-			"max_pins": most, "backends_with_pins": with}
+		average := float(float64(pins) / float64(a.Total))
+		a.Distribution = pinDistribution{&pins, &average, &most, &with}
 	}
 	if p := f.Pins; p.Total > 0 {
 		a.mappingTotals = &mappingTotals{p.Total, p.BackendsWithPins, counts(p.ByStatus), redundancy(p)}
@@ -216,14 +224,6 @@ func checkAge(f Facts) float {
 		return 0
 	}
 	return float(sum / float64(n))
-}
-
-func pendingOf(f Facts) int {
-	n := 0
-	for _, d := range f.DirtyActions {
-		n += d.Unsynced
-	}
-	return n
 }
 
 func pinAnalysisOf(f Facts) pinAnalysis {

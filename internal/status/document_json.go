@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// listLimit bounds the lists of a document that is not detailed.
-const listLimit = 100
+// ListLimit bounds the lists of a document that is not detailed.
+const ListLimit = 100
 
 // float is a number that Python wrote as one with a fraction: 0.0, not 0.
 type float float64
@@ -43,6 +43,17 @@ func marshal(what string, v any) ([]byte, error) {
 		return nil, fmt.Errorf("write the %s document: %w", what, err)
 	}
 	return buf.Bytes(), nil
+}
+
+// compact writes a part of a document without spaces.
+func compact(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("write a line of the status document: %w", err)
+	}
+	return bytes.TrimRight(buf.Bytes(), "\n"), nil
 }
 
 // isoTime is RFC 3339 in UTC; nil for the zero time.
@@ -94,8 +105,8 @@ func textOrNull(s string) *string {
 
 // list is never null, and cut to the limit unless detailed; it says whether it was cut.
 func list[T any](all []T, detailed bool) (cut []T, truncated bool) {
-	if !detailed && len(all) > listLimit {
-		return all[:listLimit], true
+	if !detailed && len(all) > ListLimit {
+		return all[:ListLimit], true
 	}
 	if all == nil {
 		return []T{}, false

@@ -182,11 +182,13 @@ func PlanSyncDocument(plans []Plan, now time.Time) ([]byte, error) {
 	return marshal("plan", d)
 }
 
+type outcomesDoc struct {
+	Tasks []taskDoc `json:"tasks"`
+}
+
 // OutcomesDocument is what commands with --wait --json print: each task, whole.
 func OutcomesDocument(tasks []Task) ([]byte, error) {
-	d := struct {
-		Tasks []taskDoc `json:"tasks"`
-	}{make([]taskDoc, 0, len(tasks))}
+	d := outcomesDoc{make([]taskDoc, 0, len(tasks))}
 	for _, t := range tasks {
 		d.Tasks = append(d.Tasks, taskOf(t))
 	}

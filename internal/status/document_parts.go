@@ -1,34 +1,32 @@
 package status
 
-// backendOwn are the facts of a backend that are new keys of this service.
+// backendOwn are the facts of a backend that are new keys of this service. What
+// says nothing (no error, never, not known) is left out: there may be thousands of backends.
 type backendOwn struct {
 	Type         string   `json:"type"`
 	Endpoint     string   `json:"endpoint"`
 	Health       string   `json:"health"`
 	Dirty        bool     `json:"dirty"`
-	Pending      uint64   `json:"pending_actions"`
-	Blocked      *string  `json:"blocked"`
-	DirtySince   *string  `json:"dirty_since"`
-	LastSync     *string  `json:"last_sync"`
-	NextRetry    *string  `json:"next_retry"`
-	ErrorCount   uint64   `json:"error_count"`
-	StorageBytes uint64   `json:"storage_bytes"`
-	Available    *int64   `json:"available_bytes"`
-	LastBackup   *string  `json:"last_backup"`
-	LastProof    *string  `json:"last_restore_proof"`
-	Paused       bool     `json:"paused"`
-	Risk         *float   `json:"risk"`
-	RiskReasons  []string `json:"risk_reasons"`
+	Pending      uint64   `json:"pending_actions,omitempty"`
+	Blocked      string   `json:"blocked,omitempty"`
+	DirtySince   *string  `json:"dirty_since,omitempty"`
+	LastSync     *string  `json:"last_sync,omitempty"`
+	NextRetry    *string  `json:"next_retry,omitempty"`
+	ErrorCount   uint64   `json:"error_count,omitempty"`
+	StorageBytes uint64   `json:"storage_bytes,omitempty"`
+	Available    *int64   `json:"available_bytes,omitempty"`
+	LastBackup   *string  `json:"last_backup,omitempty"`
+	LastProof    *string  `json:"last_restore_proof,omitempty"`
+	Paused       bool     `json:"paused,omitempty"`
+	Risk         *float   `json:"risk,omitempty"`
+	RiskReasons  []string `json:"risk_reasons,omitempty"`
 }
 
 func ownOf(b Backend) backendOwn {
 	d := backendOwn{Type: b.Type, Endpoint: b.Endpoint, Health: b.Health, Dirty: b.Dirty, Pending: b.PendingActions,
-		Blocked: textOrNull(b.Blocked), DirtySince: isoTime(b.DirtySince), LastSync: isoTime(b.LastSync), NextRetry: isoTime(b.NextRetry),
+		Blocked: b.Blocked, DirtySince: isoTime(b.DirtySince), LastSync: isoTime(b.LastSync), NextRetry: isoTime(b.NextRetry),
 		ErrorCount: b.ErrorCount, StorageBytes: b.StorageBytes, LastBackup: isoTime(b.LastBackup), LastProof: isoTime(b.LastRestoreProof),
 		Paused: b.Paused, RiskReasons: b.RiskReasons}
-	if d.RiskReasons == nil {
-		d.RiskReasons = []string{}
-	}
 	if b.AvailableBytes >= 0 {
 		d.Available = &b.AvailableBytes
 	}

@@ -1,7 +1,7 @@
 package status
 
 import (
-	"cmp"
+	"bytes"
 	"slices"
 	"strconv"
 )
@@ -15,16 +15,19 @@ type statusDoc struct {
 	Health        healthSummary    `json:"backend_health_summary"`
 	Intervals     intervals        `json:"intervals"`
 	LastCheck     *string          `json:"last_health_check"`
-	// Details hold what needs attention, unless backends were named or all were asked for.
-	Details      map[string]backendDetails `json:"backend_status_details"`
-	DetailsCount int                       `json:"backend_status_count"`
-	Truncated    bool                      `json:"truncated,omitempty"`
-	Service      serviceDoc                `json:"service"`
-	Workers      []workerDoc               `json:"workers"`
-	Alerts       []alertDoc                `json:"alerts"`
-	Problems     []problemDoc              `json:"problems"`
-	ProblemCount int                       `json:"problem_count"`
+	// Details are filled by withLines: what needs attention, unless backends were named or all were asked for.
+	Details      lines        `json:"backend_status_details"`
+	DetailsCount int          `json:"backend_status_count"`
+	Truncated    bool         `json:"truncated,omitempty"`
+	Service      serviceDoc   `json:"service"`
+	Workers      []workerDoc  `json:"workers"`
+	Alerts       []alertDoc   `json:"alerts"`
+	Problems     []problemDoc `json:"problems"`
+	ProblemCount int          `json:"problem_count"`
 }
+
+// lines stand for backendDetails by name, until withLines puts them there.
+type lines struct{}
 
 type metadataStats struct {
 	Buckets         uint64   `json:"total_buckets"`
@@ -92,30 +95,19 @@ type backendDetails struct {
 // StatusDocument is what `status --json` prints. Detailed gives every backend and every list whole.
 func StatusDocument(f Facts, detailed bool) ([]byte, error) {
 	d := statusDoc{
-		Running:      f.Manager.State != StateStopping,
-		ThreadStatus: threads(f.Workers),
-		Tasks:        tasksOf(f, detailed),
-		Pins:         pinsOf(f.Pins),
-		Health:       healthSummary{f.Healthy, f.Monitored, float(f.Manager.HealthPercent)},
-		Intervals:    intervalsOf(f.Intervals),
-		LastCheck:    pyTime(f.LastHealthCheck, f.Now),
-		Details:      map[string]backendDetails{},
-		Service:      serviceOf(f),
-		Workers:      workersOf(f.Workers),
-		Alerts:       alertsOf(f.Manager.Alerts),
-	}
-	d.MetadataStats = statsOf(f, detailed)
-	var shown []Backend
-	for _, b := range f.Backends {
-		if detailed || f.Selected || needsAttention(b) {
-			shown = append(shown, b)
-		}
-	}
-	d.DetailsCount = len(shown)
-	slices.SortStableFunc(shown, func(a, b Backend) int { return cmp.Compare(urgency(b), urgency(a)) })
-	shown, d.Truncated = list(shown, detailed)
-	for _, b := range shown {
-		d.Details[b.Name] = detailsOf(b)
+		Running:       f.Manager.State != StateStopping,
+		ThreadStatus:  threads(f.Workers),
+		MetadataStats: statsOf(f, detailed),
+		Tasks:         tasksOf(f, detailed),
+		Pins:          pinsOf(f.Pins),
+		Health:        healthSummary{f.Healthy, f.Monitored, float(f.Manager.HealthPercent)},
+		Intervals:     intervalsOf(f.Intervals),
+		LastCheck:     pyTime(f.LastHealthCheck, f.Now),
+		DetailsCount:  f.LineCount,
+		Truncated:     f.LineCount > len(f.Lines),
+		Service:       serviceOf(f),
+		Workers:       workersOf(f.Workers),
+		Alerts:        alertsOf(f.Manager.Alerts),
 	}
 	problems := make([]problemDoc, 0, len(f.Problems))
 	for _, p := range f.Problems {
@@ -125,17 +117,58 @@ func StatusDocument(f Facts, detailed bool) ([]byte, error) {
 	d.ProblemCount = len(problems)
 	d.Problems, cut = list(problems, detailed)
 	d.Truncated = d.Truncated || cut
-	return marshal("status", d)
+	doc, err := marshal("status", d)
+	if err != nil {
+		return nil, err
+	}
+	return withLines(doc, f.Lines), nil
 }
 
-// needsAttention says that a backend is shown without being asked for.
-func needsAttention(b Backend) bool { return urgency(b) > 0 }
+// noDetails is where the lines go; no text can hold it, because quotes in texts are escaped.
+const noDetails = "\n  \"backend_status_details\": {}"
 
-// urgency puts what needs a person first: it decides what stays where a list is cut.
-func urgency(b Backend) int {
+// withLines puts the backends into a status document, one a line.
+func withLines(doc []byte, lines []Line) []byte {
+	if len(lines) == 0 {
+		return doc
+	}
+	size := len(doc)
+	for _, l := range lines {
+		size += len(l.JSON) + 6
+	}
+	at := bytes.Index(doc, []byte(noDetails)) + len(noDetails) - 1
+	out := append(make([]byte, 0, size+4), doc[:at]...)
+	for i, l := range lines {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, "\n    "...), l.JSON...)
+	}
+	return append(append(out, "\n  "...), doc[at:]...)
+}
+
+// LineOf is a backend of the status document: its name and what is known of it.
+func LineOf(b Backend) (Line, error) {
+	name, err := compact(b.Name)
+	if err != nil {
+		return Line{}, err
+	}
+	details, err := compact(detailsOf(b))
+	if err != nil {
+		return Line{}, err
+	}
+	return Line{b.Name, slices.Concat(name, []byte(": "), details)}, nil
+}
+
+// MaxUrgency is that of what needs a person most.
+const MaxUrgency = 6
+
+// Urgency is how much a backend needs attention, from 0 (it is not shown
+// without being asked for) to MaxUrgency: it decides what stays where a list is cut.
+func Urgency(b Backend) int {
 	switch {
 	case b.Health == HealthMisconfigured:
-		return 6
+		return MaxUrgency
 	case b.Health == HealthUnhealthy:
 		return 5
 	case b.Blocked != "":
@@ -167,23 +200,13 @@ func statsOf(f Facts, detailed bool) metadataStats {
 	s := metadataStats{Buckets: m.Buckets, Backends: m.Backends, DirtyCount: m.DirtyBackends, UnhealthyCount: m.UnhealthyBackends,
 		FilesystemCount: m.FilesystemBackends, BlockedCount: m.BlockedBackends, LastScan: epoch(m.LastScan), ScanAge: age(m.LastScan, f.Now)}
 	for _, l := range []struct {
-		to *[]string
-		in func(Backend) bool
-	}{
-		{&s.Dirty, func(b Backend) bool { return b.Dirty }},
-		{&s.Unhealthy, func(b Backend) bool { return b.Health == HealthUnhealthy || b.Health == HealthMisconfigured }},
-		{&s.Filesystem, func(b Backend) bool { return b.Filesystem }},
-		{&s.Blocked, func(b Backend) bool { return b.Blocked != "" }},
-	} {
-		var names []string
-		for _, b := range f.Backends {
-			if l.in(b) {
-				names = append(names, b.Name)
-			}
-		}
-		var cut bool
-		*l.to, cut = list(names, detailed)
-		s.Truncated = s.Truncated || cut
+		to    *[]string
+		names []string
+		count uint64
+	}{{&s.Dirty, f.Dirty, s.DirtyCount}, {&s.Unhealthy, f.Unhealthy, s.UnhealthyCount},
+		{&s.Filesystem, f.Filesystem, s.FilesystemCount}, {&s.Blocked, f.Blocked, s.BlockedCount}} {
+		*l.to, _ = list(l.names, detailed)
+		s.Truncated = s.Truncated || l.count > uint64(len(*l.to))
 	}
 	return s
 }
