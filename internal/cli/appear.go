@@ -57,7 +57,9 @@ func (a *app) arrivals(ctx context.Context) (hear <-chan struct{}, stop func()) 
 	}
 	var wg sync.WaitGroup
 	for _, address := range a.buses() {
-		c, err := client.Dial(ctx, address)
+		dctx, done := context.WithTimeout(ctx, dialLimit)
+		c, err := client.Dial(dctx, address)
+		done()
 		if err != nil {
 			continue
 		}

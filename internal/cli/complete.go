@@ -48,7 +48,7 @@ func (a *app) completions(root *cobra.Command) {
 		}
 	}
 	for flag, f := range map[string]completer{
-		"sync backend": backends(anyNumber), "tasks backend": backends(anyNumber), "wait for": words(anyNumber, waitWords),
+		"sync backend": backends(anyNumber), "tasks backend": backends(anyNumber), "history backend": backends(anyNumber), "history what": words(anyNumber, status.HistorySubjects), "wait for": words(anyNumber, waitWords),
 		"status state": words(anyNumber, backendStates), "backends state": words(anyNumber, backendStates), "tasks state": words(anyNumber, taskStates),
 		" bus": words(anyNumber, []string{"session", "system"}),
 	} {

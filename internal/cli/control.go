@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus/client"
-	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -220,126 +218,4 @@ func endProcess(ctx context.Context, pid int) error {
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the end of the service (process %d): %w", pid, ctx.Err())
 	}
-}
-
-// ready says that the service is past its start.
-func ready(m status.Manager) bool {
-	return m.State != status.StateStarting && m.State != status.StateStopping && m.State != ""
-}
-
-// waitWords are the conditions, in the order that people see them.
-var waitWords = []string{"ready", "clean", "healthy"}
-
-// standing says in words what a wait waited for in vain.
-func standing(m status.Manager) string {
-	text := fmt.Sprintf("%s, %d dirty, %d blocked, %d unhealthy", m.State, m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends)
-	if m.StateReason != "" {
-		text += " (" + m.StateReason + ")"
-	}
-	return text
-}
-
-// conditions are what `wait --for` knows.
-var conditions = map[string]func(status.Manager) bool{
-	"ready": ready,
-	"clean": func(m status.Manager) bool { return ready(m) && m.DirtyBackends == 0 },
-	"healthy": func(m status.Manager) bool {
-		return m.State == status.StateRunning && m.UnhealthyBackends == 0
-	},
-}
-
-func (a *app) waitCommand() *cobra.Command {
-	var what string
-	var limit time.Duration
-	cmd := &cobra.Command{Use: "wait", Short: "Wait until it is ready, or all backends are clean, or healthy", Args: takes(0, 0)}
-	cmd.Flags().StringVar(&what, "for", "ready", "ready, clean or healthy")
-	cmd.Flags().DurationVar(&limit, "timeout", 0, "give up after this (30s, 5m); 0: never")
-	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
-		if err := oneOf("--for", what, waitWords); err != nil {
-			return err
-		}
-		good := conditions[what]
-		if good == nil {
-			return usagef("--for is empty: %s", strings.Join(waitWords, ", "))
-		}
-		ctx, cancel := within(ctx, limit)
-		defer cancel()
-		c, err := a.appear(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer c.Close() //nolint:errcheck // it was only asked
-		if err := a.sameHome(ctx, c); err != nil {
-			return err
-		}
-		m, err := c.WaitFor(ctx, good)
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it is not %s: %s", what, standing(m)), next: a.name + " status"}
-		}
-		return err
-	})
-	return cmd
-}
-
-// within bounds a context where a limit is given.
-func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if limit <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, limit)
-}
-
-func (a *app) pauseCommand() *cobra.Command {
-	var d time.Duration
-	cmd := &cobra.Command{Use: "pause [BACKEND]", Short: "Start no new tasks, of a backend or of all", Args: takes(0, 1)}
-	cmd.Flags().DurationVar(&d, "for", 0, "go on by itself after this (30m, 2h); 0: until resume")
-	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
-		name := first(args)
-		if err := c.Pause(ctx, name, d); err != nil {
-			return err
-		}
-		text := "Paused" + of(name)
-		if d > 0 {
-			text += " for " + config.Spell(d)
-		}
-		a.say(text + ". What runs ends.")
-		return nil
-	})
-	return cmd
-}
-
-func (a *app) resumeCommand() *cobra.Command {
-	return &cobra.Command{Use: "resume [BACKEND]", Short: "End a pause", Args: takes(0, 1),
-		RunE: a.with(func(ctx context.Context, c *client.Client, args []string) error {
-			if err := c.Resume(ctx, first(args)); err != nil {
-				return err
-			}
-			a.say("Resumed" + of(first(args)) + ".")
-			return nil
-		})}
-}
-
-func (a *app) rescanCommand() *cobra.Command {
-	return &cobra.Command{Use: "rescan", Short: "Look at the whole home again now", Args: takes(0, 0),
-		RunE: a.with(func(ctx context.Context, c *client.Client, _ []string) error {
-			if err := c.Rescan(ctx); err != nil {
-				return err
-			}
-			a.say("Everything is looked at again.")
-			return nil
-		})}
-}
-
-func first(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
-}
-
-func of(name string) string {
-	if name == "" {
-		return ""
-	}
-	return " " + name
 }

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"ipfskit.org/intelligent/dbus/client"
 )
@@ -60,7 +58,7 @@ func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) err
 		return nil // it says so itself
 	}
 	again := a.name + " dismiss --yes " + name
-	if f, ok := a.env.Stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+	if !a.attended() {
 		return hint(again, "nobody can be asked here, and --yes was not given")
 	}
 	for _, why := range b.why() {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,8 +33,9 @@ func (a *app) historyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if q.What, q.Backend = what, backend; what != "" && !slices.Contains(status.HistorySubjects, what) {
-			return usagef("--what %q is none of: %s", what, strings.Join(status.HistorySubjects, ", "))
+		q.What, q.Backend = what, backend
+		if err := oneOf("--what", what, status.HistorySubjects); err != nil {
+			return err
 		}
 		c, err := a.connect(ctx)
 		if err != nil {

@@ -93,7 +93,7 @@ func (e happening) text() string {
 	case "task_new":
 		return task + " is queued"
 	case "task_changed":
-		if s, ok := e.Changed["State"]; ok {
+		if s, ok := e.Changed["State"]; ok && e.Changed["FinishedUSec"] == nil { // its end has an event of its own
 			return fmt.Sprintf("%s is %v", task, s)
 		}
 	case "task_finished":
