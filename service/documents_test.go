@@ -248,7 +248,7 @@ func TestWhatCommandsPrintHoldsItsSchema(t *testing.T) {
 	for name, args := range map[string][]string{
 		"outcomes": {"sync", "--backend", "nas", "--wait", "--json"}, "status": {"status", "--json"}, "insights": {"insights", "--json"},
 		"health": {"health", "--json"}, "explain": {"explain", "nas", "--json"}, "where": {"where", cid, "--json"}, "plan-sync": {"sync", "--dry-run", "--json"},
-		"tasks": {"tasks", "--json"}, "task": {"task", "show", fmt.Sprint(ids[0]), "--json"}, "backends": {"backends", "--json"}, "errors": {"errors", "--json"},
+		"tasks": {"tasks", "--json"}, "task": {"task", "show", fmt.Sprint(ids[0]), "--json"}, "backends": {"backends", "--json"}, "errors": {"errors", "--json"}, "doctor": {"doctor", "--json"},
 	} {
 		out, errs := run(args...)
 		if len(out) == 0 {

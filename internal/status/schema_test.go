@@ -31,6 +31,7 @@ var documents = map[string]struct {
 	"outcomes": {outcomesDoc{}, "What commands with `--wait --json` print."},
 	"backends": {backendsDoc{}, "What `backends --json` prints."},
 	"errors":   {errorsDoc{}, "What `errors --json` prints."},
+	"doctor":   {Diagnosis{}, "What `doctor --json` prints."},
 	"error": {struct {
 		Error string `json:"error"`
 		Code  string `json:"code,omitempty"`
