@@ -19,8 +19,6 @@ const (
 	garbageLarge   = 20
 	// largeHeap is from how many bytes on there is much.
 	largeHeap = 24 << 20
-	// worthTidying is from how many free bytes on that the process still has.
-	worthTidying = 4 << 20
 	// garbageBurst is while a big answer is made, and burstFor how long after: collecting in the middle of it costs more than the answer.
 	garbageBurst = 400
 	burstFor     = 10 * time.Second
@@ -35,13 +33,6 @@ type garbage struct {
 	until *time.Timer
 }
 
-// tidy is settle where that gives back enough to be worth a collection.
-func (g *garbage) tidy() {
-	if g != nil && metric("/memory/classes/heap/free:bytes") > worthTidying {
-		g.settle()
-	}
-}
-
 // settle gives back what a busy time took, and chooses for what lives now.
 func (g *garbage) settle() {
 	if g == nil {
@@ -53,7 +44,7 @@ func (g *garbage) settle() {
 		return // the end of the burst does it
 	}
 	debug.FreeOSMemory()
-	debug.SetGCPercent(percentFor(metric("/gc/heap/live:bytes")))
+	debug.SetGCPercent(percentFor(liveBytes()))
 	unmapProgram() //nolint:errcheck // then it stays mapped
 }
 
@@ -97,9 +88,9 @@ func percentFor(live uint64) int {
 	return garbageUsual
 }
 
-// metric reads one figure of the runtime's.
-func metric(name string) uint64 {
-	sample := []metrics.Sample{{Name: name}}
+// liveBytes is what the last collection found alive.
+func liveBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }

@@ -33,7 +33,6 @@ func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 			t.Reset(interval)
 			passes++
 			all = passes%wholePasses == 0 || !s.trusted()
-			s.garbage.tidy()
 			s.wantMeta(func(w *metaWant) { w.registry, w.buckets = true, true })
 		case <-s.metaKick:
 			if !s.sup.pause(ctx, gatherReads) {
