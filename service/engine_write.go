@@ -114,6 +114,7 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 
 // Sync queues forced syncs: of the named ones, else of every dirty one. A clean one that is named is compared whole.
 func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]uint64, error) {
+	s.readMarks(ctx, names)
 	return s.enqueue(ctx, func() ([]*entry, error) {
 		if len(names) > 0 {
 			list, err := s.pick(names)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"ipfskit.org/intelligent/dbus"
@@ -149,6 +150,37 @@ func TestForcedSyncOfACleanBackendComparesItWhole(t *testing.T) {
 	}
 	if _, err := w.s.Sync(t.Context(), []string{"nobody"}, false); err == nil {
 		t.Error("no error for a backend that is not there")
+	}
+}
+
+// A mark that was written before a sync is asked for is what that sync does, though the monitor has not come to it yet.
+func TestSyncServesTheMarkThatWasWrittenJustBefore(t *testing.T) {
+	for name, named := range map[string][]string{"named": {"nas"}, "all": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			root, cid := w.backend("nas"), w.car(1)
+			var late atomic.Bool
+			release := make(chan struct{})
+			w.o.Inject = func(who string) error {
+				if who == status.WorkerDirtyMonitor && late.Load() {
+					<-release
+				}
+				return nil
+			}
+			w.start()
+			defer close(release)
+			w.until("healthy", func() bool { b, ok := w.s.Backend("nas"); return ok && b.Health == status.HealthHealthy })
+			late.Store(true)
+			w.mark("nas", cid)
+			ids, err := w.s.Sync(t.Context(), named, false)
+			if err != nil || len(ids) != 1 {
+				t.Fatal(ids, err)
+			}
+			w.until("the task done", func() bool { task, ok := w.s.Task(ids[0]); return ok && task.State == status.TaskDone })
+			if !w.cleared("nas") || !w.stored(root, cid) {
+				t.Error("the task is done, and the mark stands")
+			}
+		})
 	}
 }
 
