@@ -79,6 +79,41 @@ func TestContentThatNobodyHasBlocksUntilItAppears(t *testing.T) {
 	w.until("not blocked", func() bool { return w.s.Manager().BlockedBackends == 0 })
 }
 
+// Nobody can clear an action that says nothing. It waits for a person, and is not tried again and again.
+func TestActionThatCannotBeUnderstoodBlocksAndIsNotTriedHot(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.put("backend_index/dirty_metadata/nas_dirty.json", fmt.Sprintf(`{"is_dirty": true, "pending_actions": [null, 3, {"cids": [%q]}]}`, cid))
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	if b, _ := w.s.Backend("nas"); !strings.Contains(b.Blocked, "2 actions that can't be understood") || !w.stored(root, cid) {
+		t.Errorf("%+v", b)
+	}
+	if n := w.s.Manager().TasksCompleted; n > 5 {
+		t.Errorf("%d tasks for one mark", n)
+	}
+	if n, err := w.s.Dismiss(t.Context(), "nas"); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	w.until("given up", func() bool { return !w.dirty("nas") })
+}
+
+func TestActionThatAsksForRemovalIsServed(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.mark("nas", cid)
+	w.start()
+	w.until("stored", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+	w.put("backend_index/dirty_metadata/nas_dirty.json", fmt.Sprintf(`{"is_dirty": true, "pending_actions": [{"action_type": "unpin", "cids": [%q], "synced": false}], "affected_cids": [%[1]q]}`, cid))
+	w.until("removed", func() bool { return w.cleared("nas") && !w.stored(root, cid) })
+	w.until("clean", func() bool { return !w.dirty("nas") })
+	if n := w.s.Manager().TasksCompleted; n > 8 {
+		t.Errorf("%d tasks for two marks", n)
+	}
+}
+
 func TestMarkOfBeforeTheStartIsServed(t *testing.T) {
 	w := newWorld(t)
 	root := w.backend("nas")

@@ -231,7 +231,7 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 	switch d := e.cat.Dirty; {
 	case len(d.Problems) > 0:
 		r.blocked = fmt.Sprintf("its mark can't be read: %v; mend or remove the file", d.Problems[0])
-	case out.NeedReconcile:
+	case out.NeedReconcile && job.Mode == pinsync.Delta:
 		e.sentinelDiffers = true
 	case out.Failed.Count > 0:
 		r.err = fmt.Errorf("%d items failed, the first: %s: %s", out.Failed.Count, out.Failed.Entries[0].CID, out.Failed.Entries[0].Reason)
@@ -240,6 +240,8 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: fmt.Errorf("%d items were accepted, and are not stored yet", out.Pending.Count)}
 	case out.RemovalsRefused.Count > 0:
 		r.blocked = fmt.Sprintf("%d removals wait: %s", out.RemovalsRefused.Count, out.RemovalsRefused.Entries[0].Reason)
+	default:
+		r.blocked = fmt.Sprintf("its mark has %d actions that can't be understood; mend the file, or give them up: ipfs-kit-intelligent dismiss %s", d.Unsynced, e.name)
 	}
 }
 

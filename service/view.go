@@ -149,7 +149,7 @@ func (s *Service) view(e *entry) plan.View {
 		v.Paused, v.PausedUntil = true, time.Time{}
 	}
 	if d := e.cat.Dirty; d != nil && d.IsDirty {
-		v.Dirty = plan.Dirty{Standing: true, Fresh: d.Version != e.stood, Unsynced: d.Unsynced, Since: d.Since, Version: d.Version, Whole: d.Whole}
+		v.Dirty = plan.Dirty{Standing: true, Fresh: d.Version != e.stood, Unsynced: d.Unsynced, Since: d.Since, Version: d.Version, Whole: d.Whole || len(d.Removes) > 0}
 	}
 	v.Pending, v.Failed = e.cat.Pins.ByStatus[home.PinPending], e.cat.Pins.ByStatus[home.PinFailed]
 	v.Bound = e.cat.Buckets > 0
