@@ -131,7 +131,7 @@ func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error
 	}
 	h.mu.Unlock()
 	if !there {
-		return markFile{}, false, nil
+		return h.outOfReach(file)
 	}
 	if known && c.sure && c.mark.stamp == st {
 		return c.mark, true, nil
@@ -155,6 +155,19 @@ func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error
 	h.mu.Lock()
 	h.marks[file] = cachedMark{mark: m, sure: !st.fresh(h.clk.Now())}
 	h.mu.Unlock()
+	return m, true, nil
+}
+
+// outOfReach tells a file of marks that is not there from one that is and can't be followed, out of the home for example.
+func (h *Home) outOfReach(file string) (markFile, bool, error) {
+	_, err := h.root.Stat(file)
+	if err == nil || absent(err) {
+		return markFile{}, false, nil
+	}
+	m := markFile{file: file, err: err}
+	if fi, err := h.root.Lstat(file); err == nil {
+		m.stamp = stampOf(fi)
+	}
 	return m, true, nil
 }
 
@@ -183,7 +196,8 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 
 // unparsed is for a file that can't be parsed: it may be in the middle of being written; later it is a mark.
 func (h *Home) unparsed(d *Dirty, m *markFile) {
-	if m.stamp.mtime != 0 && h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)) < h.settle {
+	// A clock that went wrong makes files of the future, which would never settle.
+	if age := h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)); m.stamp.mtime != 0 && age.Abs() < h.settle {
 		d.Settling = true
 		return
 	}
