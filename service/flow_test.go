@@ -114,6 +114,28 @@ func TestActionThatAsksForRemovalIsServed(t *testing.T) {
 	}
 }
 
+// However many backends there are, the one that lists the content is asked for it.
+func TestContentComesFromTheBackendThatListsIt(t *testing.T) {
+	w := newWorld(t)
+	common, rare := w.car(1), w.car(2)
+	for i := range 2 * maxNeighbours {
+		name := fmt.Sprintf("disk-%02d", i)
+		w.backend(name)
+		w.mark(name, common)
+	}
+	w.backend("zuletzt")
+	w.mark("zuletzt", rare)
+	w.start()
+	w.until("all clean", func() bool { return w.s.Manager().Backends == 2*maxNeighbours+1 && w.s.Manager().DirtyBackends == 0 })
+	if err := os.Remove(filepath.Join(w.home, "cars", rare+".car")); err != nil {
+		t.Fatal(err)
+	}
+	w.until("indexed", func() bool { found, err := w.s.index.Where(t.Context(), rare); return err == nil && len(found) == 1 })
+	root := w.backend("new")
+	w.mark("new", rare)
+	w.until("stored", func() bool { return w.cleared("new") && w.stored(root, rare) })
+}
+
 func TestMarkOfBeforeTheStartIsServed(t *testing.T) {
 	w := newWorld(t)
 	root := w.backend("nas")

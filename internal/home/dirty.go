@@ -191,6 +191,9 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 		}
 	}
 	d.Version = version.String()
+	if now := h.clk.Now(); d.Since.After(now) { // by a clock that went wrong
+		d.Since = now
+	}
 	return d
 }
 
@@ -204,7 +207,9 @@ func (h *Home) unparsed(d *Dirty, m *markFile) {
 	d.IsDirty, d.Whole = true, true
 	d.Unsynced++
 	d.Problems = append(d.Problems, Problem{File: m.file, Err: m.err})
-	d.since(time.Unix(0, m.stamp.mtime))
+	if m.stamp.mtime != 0 {
+		d.since(time.Unix(0, m.stamp.mtime))
+	}
 }
 
 // summing collects CIDs, each once.
