@@ -390,3 +390,24 @@ func FuzzMark(f *testing.F) {
 		}
 	})
 }
+
+// The end of a service waits for one look at each file that was swapped out, not for all that were to come.
+func TestClosingLooksOnceMoreAtWhatWasSwappedOut(t *testing.T) {
+	h := newHome(t)
+	h.put(t, "current", "ours")
+	h.put(t, tempPrefix+"current.tmp", "theirs")
+	merges := 0
+	h.lookLater(change{name: "current", limit: 100, merge: func(_, other []byte) ([]byte, error) {
+		merges++
+		if string(other) != "theirs" {
+			t.Errorf("merged %q", other)
+		}
+		return nil, nil
+	}}, tempPrefix+"current.tmp", nil)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if merges < 1 || merges > 2 { // one look may have been over already
+		t.Errorf("merged %d times", merges)
+	}
+}
