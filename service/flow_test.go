@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -134,6 +135,56 @@ func TestContentComesFromTheBackendThatListsIt(t *testing.T) {
 	root := w.backend("new")
 	w.mark("new", rare)
 	w.until("stored", func() bool { return w.cleared("new") && w.stored(root, rare) })
+}
+
+// What is damaged has its old size: reading it back finds it, and the comparison that follows mends it.
+func TestWhatIsFoundDamagedIsMended(t *testing.T) {
+	w := newWorld(t)
+	root, cid := w.backend("nas"), w.car(1)
+	w.mark("nas", cid)
+	w.start()
+	w.until("stored", func() bool { return w.cleared("nas") && !w.dirty("nas") })
+	file := filepath.Join(root, "cars", cid+".car")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(good)
+	bad[len(bad)-2] ^= 1
+	if err := os.WriteFile(file, bad, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.s.Verify(t.Context(), []string{"nas"}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("mended", func() bool { now, err := os.ReadFile(file); return err == nil && bytes.Equal(now, good) })
+	w.until("the row says so", func() bool {
+		pins, err := w.s.home.ReadPins(t.Context(), "nas")
+		return err == nil && len(pins) == 1 && pins[0].Status == "stored"
+	})
+}
+
+func TestConfigurationThatIsDeletedEndsItsSyncAndTheMarkStays(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	var cids []string
+	for i := range uint64(1000) {
+		cids = append(cids, w.car(i))
+	}
+	w.mark("nas", cids...)
+	w.start()
+	w.until("it runs", func() bool { return len(w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)) > 0 })
+	file := filepath.Join(w.home, "backends/nas.yaml")
+	conf, err := os.ReadFile(file)
+	if err := errors.Join(err, os.Remove(file)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it ended", func() bool { return len(w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)) == 0 })
+	if w.cleared("nas") {
+		t.Fatal("all of it was synced to a backend that is configured no more")
+	}
+	w.put("backends/nas.yaml", string(conf))
+	w.until("it went on", func() bool { return w.cleared("nas") })
 }
 
 func TestMarkOfBeforeTheStartIsServed(t *testing.T) {
