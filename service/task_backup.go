@@ -333,11 +333,13 @@ func (s *Service) restore(ctx context.Context, t *task, req request, h *home.Hom
 	}
 	root, err := fsys.OpenRoot(req.Into)
 	if err != nil {
-		return backup.Restored{}, fmt.Errorf("open the folder to restore into: %w", err)
+		return backup.Restored{}, fmt.Errorf("open the folder to restore into: %w; make it first, if it is new", err)
 	}
 	defer root.Close() //nolint:errcheck // what was written is synced
-	if !req.Overwrite {
-		o.Allow = func(name string) bool { _, err := root.Lstat(name); return err != nil }
+	for _, f := range m.Files {
+		if _, err := root.Lstat(f.Name); err == nil && !req.Overwrite {
+			return backup.Restored{}, fmt.Errorf("%s is there already: name an empty folder, or say so with --overwrite (what is there is kept)", filepath.Join(req.Into, f.Name))
+		}
 	}
 	return backup.Restore(ctx, store, m, root, o)
 }
