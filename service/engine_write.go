@@ -334,6 +334,7 @@ func (s *Service) resume() {
 
 // CancelTask ends a task: one that runs at an item's border, one that waits at once.
 func (s *Service) CancelTask(_ context.Context, id uint64) error {
+	defer s.dropServed() // after the mutex is let go
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.tasks.byID[id]

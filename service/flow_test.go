@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/status"
@@ -185,6 +186,48 @@ func TestConfigurationThatIsDeletedEndsItsSyncAndTheMarkStays(t *testing.T) {
 	}
 	w.put("backends/nas.yaml", string(conf))
 	w.until("it went on", func() bool { return w.cleared("nas") })
+}
+
+// A slow disk, or a long write by the pin index, holds up neither answers nor other work.
+func TestABusyStateDatabaseHoldsUpNobodyAtATasksEnd(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.until("healthy", func() bool { b, ok := w.s.Backend("nas"); return ok && b.Health == status.HealthHealthy })
+	w.s.queue.Pause(true)
+	w.mark("nas", w.car(1))
+	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy, err := w.s.db.Query(t.Context(), "SELECT 1") // the only connection
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.s.queue.Pause(false)
+	done := make(chan bool, 1)
+	go func() {
+		for range 5000 {
+			if task, ok := w.s.Task(ids[0]); ok && task.State == status.TaskDone {
+				done <- true
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+		done <- false
+	}()
+	select {
+	case ok := <-done:
+		if !ok {
+			t.Error("the task does not end")
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("nobody gets an answer")
+	}
+	if err := errors.Join(busy.Err(), busy.Close()); err != nil {
+		t.Error(err)
+	}
+	w.until("forgotten", func() bool { list, err := w.s.db.Requests(t.Context()); return err == nil && len(list) == 0 })
 }
 
 func TestMarkOfBeforeTheStartIsServed(t *testing.T) {
