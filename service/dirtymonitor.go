@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"path"
 	"strings"
 	"time"
@@ -215,6 +216,41 @@ func (m *monitor) everything(ctx context.Context) {
 	defer m.s.mu.Unlock()
 	for _, name := range names {
 		m.s.update(name, false)
+	}
+}
+
+// readMarks reads the marks of the named backends, or of all: whoever asks for a sync
+// just after a mark was written means that mark, which the monitor may not have read yet.
+func (s *Service) readMarks(ctx context.Context, names []string) {
+	s.mu.Lock()
+	cat, open := s.cat, s.home != nil
+	s.mu.Unlock()
+	if !open {
+		return
+	}
+	changed, errs := []string(nil), []error(nil)
+	if len(names) == 0 {
+		var err error
+		changed, err = cat.RefreshMarks(ctx, func() {})
+		errs = append(errs, err)
+	}
+	for _, name := range names {
+		differs, err := cat.RefreshMark(ctx, name)
+		if differs {
+			changed = append(changed, name)
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+		s.log.WithError(err).Warn("dirty marks could not be read before a sync; what is known of them counts")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cat != cat {
+		return // another home
+	}
+	for _, name := range changed {
+		s.update(name, false)
 	}
 }
 

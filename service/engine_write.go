@@ -114,6 +114,7 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 
 // Sync queues forced syncs: of the named ones, else of every dirty one. A clean one that is named is compared whole.
 func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]uint64, error) {
+	s.readMarks(ctx, names)
 	return s.enqueue(ctx, func() ([]*entry, error) {
 		if len(names) > 0 {
 			list, err := s.pick(names)
@@ -333,6 +334,7 @@ func (s *Service) resume() {
 
 // CancelTask ends a task: one that runs at an item's border, one that waits at once.
 func (s *Service) CancelTask(_ context.Context, id uint64) error {
+	defer s.dropServed() // after the mutex is let go
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.tasks.byID[id]

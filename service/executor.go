@@ -14,9 +14,10 @@ import (
 
 // Causes of a task's end that come from outside.
 var (
-	errCancelled  = errors.New("cancelled by a person")
-	errGone       = errors.New("its backend is gone from the configuration")
-	errRetargeted = errors.New("its configuration points somewhere else now")
+	errCancelled    = errors.New("cancelled by a person")
+	errGone         = errors.New("its backend is gone from the configuration")
+	errUnconfigured = errors.New("its configuration was deleted")
+	errRetargeted   = errors.New("its configuration points somewhere else now")
 )
 
 // executor is the task_executor worker: it takes what the queue lets go and

@@ -62,6 +62,7 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 	s.tell(status.Event{Kind: status.ManagerChanged})
 	s.mu.Unlock()
 	s.queue.Done(op)
+	s.dropServed()
 }
 
 // judge learns about the backend's health from how a task ended. The caller holds mu.
@@ -238,9 +239,19 @@ func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time)
 	e.tries[kind] = a
 }
 
-// answer forgets the requests that a task served. The caller holds mu.
+// answer forgets the requests that a task served; dropServed does so in the state database. The caller holds mu.
 func (s *Service) answer(e *entry, t *task) {
-	for _, id := range e.answer(t.Kind, t.ID) {
+	s.served = append(s.served, e.answer(t.Kind, t.ID)...)
+}
+
+// dropServed takes requests that were served from the state database. It waits for the
+// disk, and for whoever writes there now: the caller must not hold mu.
+func (s *Service) dropServed() {
+	s.mu.Lock()
+	ids := s.served
+	s.served = nil
+	s.mu.Unlock()
+	for _, id := range ids {
 		if err := s.db.DropRequest(context.Background(), id); err != nil {
 			s.log.WithError(err).Warn("a request that was served could not be forgotten; it is served again after a restart")
 		}

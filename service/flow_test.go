@@ -2,11 +2,14 @@ package service
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/status"
@@ -76,6 +79,155 @@ func TestContentThatNobodyHasBlocksUntilItAppears(t *testing.T) {
 	w.put("cars/"+cid+".car", string(data))
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(root, cid) })
 	w.until("not blocked", func() bool { return w.s.Manager().BlockedBackends == 0 })
+}
+
+// Nobody can clear an action that says nothing. It waits for a person, and is not tried again and again.
+func TestActionThatCannotBeUnderstoodBlocksAndIsNotTriedHot(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.put("backend_index/dirty_metadata/nas_dirty.json", fmt.Sprintf(`{"is_dirty": true, "pending_actions": [null, 3, {"cids": [%q]}]}`, cid))
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	if b, _ := w.s.Backend("nas"); !strings.Contains(b.Blocked, "2 actions that can't be understood") || !w.stored(root, cid) {
+		t.Errorf("%+v", b)
+	}
+	if n := w.s.Manager().TasksCompleted; n > 5 {
+		t.Errorf("%d tasks for one mark", n)
+	}
+	if n, err := w.s.Dismiss(t.Context(), "nas"); n != 2 || err != nil {
+		t.Error(n, err)
+	}
+	w.until("given up", func() bool { return !w.dirty("nas") })
+}
+
+func TestActionThatAsksForRemovalIsServed(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.mark("nas", cid)
+	w.start()
+	w.until("stored", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+	w.put("backend_index/dirty_metadata/nas_dirty.json", fmt.Sprintf(`{"is_dirty": true, "pending_actions": [{"action_type": "unpin", "cids": [%q], "synced": false}], "affected_cids": [%[1]q]}`, cid))
+	w.until("removed", func() bool { return w.cleared("nas") && !w.stored(root, cid) })
+	w.until("clean", func() bool { return !w.dirty("nas") })
+	if n := w.s.Manager().TasksCompleted; n > 8 {
+		t.Errorf("%d tasks for two marks", n)
+	}
+}
+
+// However many backends there are, the one that lists the content is asked for it.
+func TestContentComesFromTheBackendThatListsIt(t *testing.T) {
+	w := newWorld(t)
+	common, rare := w.car(1), w.car(2)
+	for i := range 2 * maxNeighbours {
+		name := fmt.Sprintf("disk-%02d", i)
+		w.backend(name)
+		w.mark(name, common)
+	}
+	w.backend("zuletzt")
+	w.mark("zuletzt", rare)
+	w.start()
+	w.until("all clean", func() bool { return w.s.Manager().Backends == 2*maxNeighbours+1 && w.s.Manager().DirtyBackends == 0 })
+	if err := os.Remove(filepath.Join(w.home, "cars", rare+".car")); err != nil {
+		t.Fatal(err)
+	}
+	w.until("indexed", func() bool { found, err := w.s.index.Where(t.Context(), rare); return err == nil && len(found) == 1 })
+	root := w.backend("new")
+	w.mark("new", rare)
+	w.until("stored", func() bool { return w.cleared("new") && w.stored(root, rare) })
+}
+
+// What is damaged has its old size: reading it back finds it, and the comparison that follows mends it.
+func TestWhatIsFoundDamagedIsMended(t *testing.T) {
+	w := newWorld(t)
+	root, cid := w.backend("nas"), w.car(1)
+	w.mark("nas", cid)
+	w.start()
+	w.until("stored", func() bool { return w.cleared("nas") && !w.dirty("nas") })
+	file := filepath.Join(root, "cars", cid+".car")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(good)
+	bad[len(bad)-2] ^= 1
+	if err := os.WriteFile(file, bad, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.s.Verify(t.Context(), []string{"nas"}); err != nil {
+		t.Fatal(err)
+	}
+	w.until("mended", func() bool { now, err := os.ReadFile(file); return err == nil && bytes.Equal(now, good) })
+	w.until("the row says so", func() bool {
+		pins, err := w.s.home.ReadPins(t.Context(), "nas")
+		return err == nil && len(pins) == 1 && pins[0].Status == "stored"
+	})
+}
+
+func TestConfigurationThatIsDeletedEndsItsSyncAndTheMarkStays(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	var cids []string
+	for i := range uint64(1000) {
+		cids = append(cids, w.car(i))
+	}
+	w.mark("nas", cids...)
+	w.start()
+	w.until("it runs", func() bool { return len(w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)) > 0 })
+	file := filepath.Join(w.home, "backends/nas.yaml")
+	conf, err := os.ReadFile(file)
+	if err := errors.Join(err, os.Remove(file)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it ended", func() bool { return len(w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)) == 0 })
+	if w.cleared("nas") {
+		t.Fatal("all of it was synced to a backend that is configured no more")
+	}
+	w.put("backends/nas.yaml", string(conf))
+	w.until("it went on", func() bool { return w.cleared("nas") })
+}
+
+// A slow disk, or a long write by the pin index, holds up neither answers nor other work.
+func TestABusyStateDatabaseHoldsUpNobodyAtATasksEnd(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.until("healthy", func() bool { b, ok := w.s.Backend("nas"); return ok && b.Health == status.HealthHealthy })
+	w.s.queue.Pause(true)
+	w.mark("nas", w.car(1))
+	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy, err := w.s.db.Query(t.Context(), "SELECT 1") // the only connection
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.s.queue.Pause(false)
+	done := make(chan bool, 1)
+	go func() {
+		for range 5000 {
+			if task, ok := w.s.Task(ids[0]); ok && task.State == status.TaskDone {
+				done <- true
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+		done <- false
+	}()
+	select {
+	case ok := <-done:
+		if !ok {
+			t.Error("the task does not end")
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("nobody gets an answer")
+	}
+	if err := errors.Join(busy.Err(), busy.Close()); err != nil {
+		t.Error(err)
+	}
+	w.until("forgotten", func() bool { list, err := w.s.db.Requests(t.Context()); return err == nil && len(list) == 0 })
 }
 
 func TestMarkOfBeforeTheStartIsServed(t *testing.T) {
@@ -149,6 +301,37 @@ func TestForcedSyncOfACleanBackendComparesItWhole(t *testing.T) {
 	}
 	if _, err := w.s.Sync(t.Context(), []string{"nobody"}, false); err == nil {
 		t.Error("no error for a backend that is not there")
+	}
+}
+
+// A mark that was written before a sync is asked for is what that sync does, though the monitor has not come to it yet.
+func TestSyncServesTheMarkThatWasWrittenJustBefore(t *testing.T) {
+	for name, named := range map[string][]string{"named": {"nas"}, "all": nil} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			root, cid := w.backend("nas"), w.car(1)
+			var late atomic.Bool
+			release := make(chan struct{})
+			w.o.Inject = func(who string) error {
+				if who == status.WorkerDirtyMonitor && late.Load() {
+					<-release
+				}
+				return nil
+			}
+			w.start()
+			defer close(release)
+			w.until("healthy", func() bool { b, ok := w.s.Backend("nas"); return ok && b.Health == status.HealthHealthy })
+			late.Store(true)
+			w.mark("nas", cid)
+			ids, err := w.s.Sync(t.Context(), named, false)
+			if err != nil || len(ids) != 1 {
+				t.Fatal(ids, err)
+			}
+			w.until("the task done", func() bool { task, ok := w.s.Task(ids[0]); return ok && task.State == status.TaskDone })
+			if !w.cleared("nas") || !w.stored(root, cid) {
+				t.Error("the task is done, and the mark stands")
+			}
+		})
 	}
 }
 

@@ -135,6 +135,9 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.s = s
+	if w.before != nil {
+		w.before(s)
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, nil) }()
 	w.stop = sync.OnceFunc(func() {

@@ -10,16 +10,20 @@ import (
 // registryDelay is how long registry columns may lag behind the marks (contract: 2 s).
 const registryDelay = time.Second
 
+// registryRetry is after what time a rewrite that failed is tried again: a full disk has room some time.
+const registryRetry = 15 * time.Second
+
 // registryWriter coalesces changes of backend_registry.parquet into one rewrite
 // however many there are. The marks are the commit; the registry only follows.
 type registryWriter struct {
 	s       *Service
 	pending map[string]home.RegistryUpdate // guarded by Service.mu
 	kick    chan struct{}
+	retry   time.Duration
 }
 
 func newRegistryWriter(s *Service) *registryWriter {
-	return &registryWriter{s: s, pending: map[string]home.RegistryUpdate{}, kick: make(chan struct{}, 1)}
+	return &registryWriter{s: s, pending: map[string]home.RegistryUpdate{}, kick: make(chan struct{}, 1), retry: registryRetry}
 }
 
 // add merges one change into what waits. The caller holds Service.mu.
@@ -52,19 +56,21 @@ func (r *registryWriter) run(ctx context.Context) {
 		case <-r.kick:
 			t.Reset(registryDelay)
 		case <-t.C:
-			r.flush(ctx)
+			if !r.flush(ctx) {
+				t.Reset(r.retry)
+			}
 		}
 	}
 }
 
-// flush writes what waits; what could not be written waits again.
-func (r *registryWriter) flush(ctx context.Context) {
+// flush writes what waits, and tells whether it could; what could not be written waits again.
+func (r *registryWriter) flush(ctx context.Context) bool {
 	r.s.mu.Lock()
 	h, pending := r.s.home, r.pending
 	r.pending = map[string]home.RegistryUpdate{}
 	r.s.mu.Unlock()
 	if h == nil || len(pending) == 0 {
-		return
+		return true
 	}
 	list := make([]home.RegistryUpdate, 0, len(pending))
 	for _, u := range pending {
@@ -72,9 +78,9 @@ func (r *registryWriter) flush(ctx context.Context) {
 	}
 	err := h.UpdateRegistry(ctx, list)
 	if err == nil {
-		return
+		return true
 	}
-	r.s.log.WithError(err).Warn("could not bring the backend registry up to date; the marks are right, and it is tried again with the next change")
+	r.s.log.WithError(err).Warn("could not bring the backend registry up to date; the marks are right, and it is tried again soon")
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	for name, u := range pending {
@@ -82,4 +88,5 @@ func (r *registryWriter) flush(ctx context.Context) {
 			r.pending[name] = u
 		}
 	}
+	return false
 }

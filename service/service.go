@@ -100,6 +100,7 @@ type Service struct {
 	trouble          map[string]string // what makes it degraded, by kind
 	watcher          *watch.Watcher
 	metaWant         metaWant
+	served           []uint64 // requests that are done, and stand in the state database still
 	ids              idBlock
 	errs             map[string][]status.ErrorEntry
 	saved            map[string]savedBackend

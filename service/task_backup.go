@@ -16,6 +16,7 @@ import (
 	"ipfskit.org/intelligent/internal/backup"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/pinsync"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -125,12 +126,13 @@ func (s *Service) runVerify(ctx context.Context, t *task) result {
 	if err != nil {
 		return result{err: err}
 	}
-	good, bad, err := s.verifyItems(ctx, t, a)
+	damaged := map[string]string{}
+	good, bad, err := s.verifyItems(ctx, t, a, damaged)
 	var proofs int
 	if err == nil && a.Objects() != nil {
 		proofs, err = s.verifyBackups(ctx, a.Objects(), &bad)
 	}
-	if err := errors.Join(err, a.Close()); err != nil {
+	if err := errors.Join(err, a.Close(), s.suspect(ctx, t.Backend, damaged)); err != nil {
 		return result{err: err}
 	}
 	s.mu.Lock()
@@ -145,8 +147,42 @@ func (s *Service) runVerify(ctx context.Context, t *task) result {
 	return result{worked: true, text: fmt.Sprintf("%d items read back, %d backups restored to a scratch folder", good, proofs)}
 }
 
-// verifyItems reads back every item.
-func (s *Service) verifyItems(ctx context.Context, t *task, a backend.Adapter) (good int, bad []string, err error) {
+// suspect writes down which rows are not what they say, so that the comparison that follows
+// looks into them: by its size alone, what is damaged is as good as new.
+func (s *Service) suspect(ctx context.Context, name string, damaged map[string]string) error {
+	s.mu.Lock()
+	h, cat := s.home, s.cat
+	s.mu.Unlock()
+	if h == nil || len(damaged) == 0 {
+		return nil
+	}
+	pins := indexedPins{pinsync.HomePins(h, name), s, name}
+	rows, err := pins.All(ctx)
+	if err != nil {
+		return fmt.Errorf("read which pins are damaged: %w", err)
+	}
+	var updates []home.PinUpdate
+	for _, row := range rows {
+		c, err := cid.Decode(row.CID)
+		if err != nil {
+			continue
+		}
+		if why, ok := damaged[c.KeyString()]; ok {
+			updates = append(updates, home.PinUpdate{CID: row.CID, Status: home.PinFailed, Meta: map[string]any{"error": why}})
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	if err := pins.Update(ctx, updates); err != nil {
+		return fmt.Errorf("write down which pins are damaged: %w", err)
+	}
+	_, err = cat.RefreshPins(ctx, name)
+	return err
+}
+
+// verifyItems reads back every item; what is wrong with the content of one goes to damaged, by the key of its CID.
+func (s *Service) verifyItems(ctx context.Context, t *task, a backend.Adapter, damaged map[string]string) (good int, bad []string, err error) {
 	var all []backend.Item
 	if err := a.List(ctx, func(i backend.Item) error { all = append(all, i); return nil }); err != nil {
 		return 0, nil, err
@@ -160,11 +196,14 @@ func (s *Service) verifyItems(ctx context.Context, t *task, a backend.Adapter) (
 			return good, bad, ctx.Err()
 		}
 		_, err := verify(ctx, item.CID)
-		var damaged *backend.CorruptError
+		var corrupt *backend.CorruptError
+		if errors.As(err, &corrupt) {
+			damaged[item.CID.KeyString()] = err.Error()
+		}
 		switch {
 		case err == nil:
 			good++
-		case errors.As(err, &damaged) || errors.Is(err, backend.ErrNotStored):
+		case corrupt != nil || errors.Is(err, backend.ErrNotStored):
 			bad = append(bad, item.CID.String()+": "+err.Error())
 		default:
 			return good, bad, err
@@ -294,11 +333,13 @@ func (s *Service) restore(ctx context.Context, t *task, req request, h *home.Hom
 	}
 	root, err := fsys.OpenRoot(req.Into)
 	if err != nil {
-		return backup.Restored{}, fmt.Errorf("open the folder to restore into: %w", err)
+		return backup.Restored{}, fmt.Errorf("open the folder to restore into: %w; make it first, if it is new", err)
 	}
 	defer root.Close() //nolint:errcheck // what was written is synced
-	if !req.Overwrite {
-		o.Allow = func(name string) bool { _, err := root.Lstat(name); return err != nil }
+	for _, f := range m.Files {
+		if _, err := root.Lstat(f.Name); err == nil && !req.Overwrite {
+			return backup.Restored{}, fmt.Errorf("%s is there already: name an empty folder, or say so with --overwrite (what is there is kept)", filepath.Join(req.Into, f.Name))
+		}
 	}
 	return backup.Restore(ctx, store, m, root, o)
 }

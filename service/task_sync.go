@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (s *Service) sources(h *home.Home, name string) []pinsync.SourceFinder {
 		case config.SourceHome:
 			out = append(out, pinsync.HomeCARs(h.OpenCAR), pinsync.MappedCARs(pinsync.HomePins(h, name), h.OpenCARPath))
 		case config.SourceBackends:
-			out = append(out, pinsync.OtherBackends(func(context.Context, cid.Cid) iter.Seq[pinsync.Neighbour] { return s.neighbours(name) }))
+			out = append(out, pinsync.OtherBackends(func(ctx context.Context, c cid.Cid) iter.Seq[pinsync.Neighbour] { return s.neighbours(ctx, name, c) }))
 		}
 	}
 	return out
@@ -124,8 +125,19 @@ func (s *Service) sources(h *home.Home, name string) []pinsync.SourceFinder {
 // maxNeighbours bounds how many backends are asked for one CID.
 const maxNeighbours = 16
 
-// neighbours are the other backends that may have content: usable, not failing, with pins of their own.
-func (s *Service) neighbours(self string) iter.Seq[pinsync.Neighbour] {
+// neighbours are the other backends that may have content: usable, not failing, with
+// pins of their own. Those whose mappings list it come first, however many there are.
+func (s *Service) neighbours(ctx context.Context, self string, c cid.Cid) iter.Seq[pinsync.Neighbour] {
+	holders, err := s.index.Where(ctx, c.String())
+	if err != nil && ctx.Err() == nil {
+		s.log.WithError(err).Warn("the pin index could not be asked who has content; backends are asked one by one")
+	}
+	rank := map[string]int{}
+	for _, h := range holders {
+		if h.Status == home.PinStored {
+			rank[h.Backend] = -1
+		}
+	}
 	s.mu.Lock()
 	var names []string
 	now := s.clk.Now()
@@ -138,7 +150,7 @@ func (s *Service) neighbours(self string) iter.Seq[pinsync.Neighbour] {
 		}
 	}
 	s.mu.Unlock()
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(a, b)) })
 	names = names[:min(len(names), maxNeighbours)]
 	return func(yield func(pinsync.Neighbour) bool) {
 		for _, n := range names {
@@ -231,7 +243,7 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 	switch d := e.cat.Dirty; {
 	case len(d.Problems) > 0:
 		r.blocked = fmt.Sprintf("its mark can't be read: %v; mend or remove the file", d.Problems[0])
-	case out.NeedReconcile:
+	case out.NeedReconcile && job.Mode == pinsync.Delta:
 		e.sentinelDiffers = true
 	case out.Failed.Count > 0:
 		r.err = fmt.Errorf("%d items failed, the first: %s: %s", out.Failed.Count, out.Failed.Entries[0].CID, out.Failed.Entries[0].Reason)
@@ -240,6 +252,8 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: fmt.Errorf("%d items were accepted, and are not stored yet", out.Pending.Count)}
 	case out.RemovalsRefused.Count > 0:
 		r.blocked = fmt.Sprintf("%d removals wait: %s", out.RemovalsRefused.Count, out.RemovalsRefused.Entries[0].Reason)
+	default:
+		r.blocked = fmt.Sprintf("its mark has %d actions that can't be understood; mend the file, or give them up: ipfs-kit-intelligent dismiss %s", d.Unsynced, e.name)
 	}
 }
 

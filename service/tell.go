@@ -39,7 +39,10 @@ func (s *Service) tell(ev status.Event) {
 		}
 	case status.TaskFinished:
 		l = l.WithField(logging.FieldTask, ev.Task.ID)
-		took := ev.Task.Finished.Sub(ev.Task.Started).Round(time.Millisecond)
+		var took time.Duration // none, where it ended before it began
+		if !ev.Task.Started.IsZero() {
+			took = ev.Task.Finished.Sub(ev.Task.Started).Round(time.Millisecond)
+		}
 		switch {
 		case ev.Task.State == status.TaskFailed:
 			l.WithField(logging.FieldMessageID, logging.IDTaskFailed).Warnf("%s failed: %s", ev.Task.Kind, ev.Task.Error)

@@ -43,8 +43,11 @@ func (s *Service) update(name string, atStart bool) {
 	if after := e.healthState(); old != nil && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
 		s.healthChanged(e, before, after, cmp.Or(e.misconfigured, "its configuration was mended"))
 	}
-	if e.cat == nil || !e.cat.Counted() {
-		s.cancelGone(e)
+	switch {
+	case e.cat == nil || !e.cat.Counted():
+		s.cancelWork(e, errGone)
+	case old != nil && old.Config != nil && e.cat.Config == nil && e.misconfigured != "":
+		s.cancelWork(e, errUnconfigured) // a mark or its row still names it; it goes on should the file come back
 	}
 	if old != nil && e.cat != nil && old.Dirty != nil && e.cat.Dirty != nil && old.Dirty.Version != e.cat.Dirty.Version {
 		delete(e.tries, "") // nothing is remembered of a mark that is another one now
@@ -100,21 +103,17 @@ func (s *Service) retarget(e *entry) {
 		e.health.Reset()
 		e.moved = true
 		e.lane = nil
-		for _, t := range e.live {
-			if t.cancel != nil {
-				t.cancel(errRetargeted)
-			}
-		}
+		s.cancelWork(e, errRetargeted)
 	}
 	e.target = target
 	e.changed = true
 }
 
-// cancelGone ends the work of a backend that is configured no more. Its mark stays as it is.
-func (s *Service) cancelGone(e *entry) {
+// cancelWork ends the work of a backend at an item's border. Its mark stays as it is.
+func (s *Service) cancelWork(e *entry, why error) {
 	for _, t := range e.live {
 		if t.cancel != nil {
-			t.cancel(errGone)
+			t.cancel(why)
 		}
 	}
 }
@@ -149,7 +148,7 @@ func (s *Service) view(e *entry) plan.View {
 		v.Paused, v.PausedUntil = true, time.Time{}
 	}
 	if d := e.cat.Dirty; d != nil && d.IsDirty {
-		v.Dirty = plan.Dirty{Standing: true, Fresh: d.Version != e.stood, Unsynced: d.Unsynced, Since: d.Since, Version: d.Version, Whole: d.Whole}
+		v.Dirty = plan.Dirty{Standing: true, Fresh: d.Version != e.stood, Unsynced: d.Unsynced, Since: d.Since, Version: d.Version, Whole: d.Whole || len(d.Removes) > 0}
 	}
 	v.Pending, v.Failed = e.cat.Pins.ByStatus[home.PinPending], e.cat.Pins.ByStatus[home.PinFailed]
 	v.Bound = e.cat.Buckets > 0

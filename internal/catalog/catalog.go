@@ -85,11 +85,14 @@ type Catalog struct {
 	buckets  []home.Bucket
 	bound    map[string]int            // how many buckets name a backend
 	problems map[string][]home.Problem // by what was read
+	// readings counts readings of marks, and newest is the last one that began of those that told of a backend.
+	readings uint64
+	newest   map[string]uint64
 }
 
 // New makes an empty catalog; nothing is read yet.
 func New(src Source) *Catalog {
-	return &Catalog{src: src, backends: map[string]*Backend{}, problems: map[string][]home.Problem{}}
+	return &Catalog{src: src, backends: map[string]*Backend{}, newest: map[string]uint64{}, problems: map[string][]home.Problem{}}
 }
 
 // Get gives the snapshot of a backend, or false when nothing names it.

@@ -149,13 +149,22 @@ func (c *Catalog) RefreshMarks(ctx context.Context, beat func()) ([]string, erro
 }
 
 // RefreshMark reads the marks of one backend and tells whether they changed.
+// Of two readings at the same time the one that began later counts: the other may have read what was before.
 func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
+	c.mu.Lock()
+	c.readings++
+	reading := c.readings
+	c.mu.Unlock()
 	d, err := c.src.ReadDirty(ctx, name)
 	if err != nil {
 		return false, read("the dirty marks of "+name, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if reading < c.newest[name] {
+		return false, nil
+	}
+	c.newest[name] = reading
 	old := c.backends[name]
 	if old == nil && !d.IsDirty && !d.Settling {
 		return false, nil

@@ -131,7 +131,7 @@ func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error
 	}
 	h.mu.Unlock()
 	if !there {
-		return markFile{}, false, nil
+		return h.outOfReach(file)
 	}
 	if known && c.sure && c.mark.stamp == st {
 		return c.mark, true, nil
@@ -158,6 +158,19 @@ func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error
 	return m, true, nil
 }
 
+// outOfReach tells a file of marks that is not there from one that is and can't be followed, out of the home for example.
+func (h *Home) outOfReach(file string) (markFile, bool, error) {
+	_, err := h.root.Stat(file)
+	if err == nil || absent(err) {
+		return markFile{}, false, nil
+	}
+	m := markFile{file: file, err: err}
+	if fi, err := h.root.Lstat(file); err == nil {
+		m.stamp = stampOf(fi)
+	}
+	return m, true, nil
+}
+
 // sum adds up the files of one backend.
 func (h *Home) sum(name string, marks []markFile) *Dirty {
 	d := &Dirty{Backend: name, files: map[string]seenFile{}}
@@ -178,19 +191,25 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 		}
 	}
 	d.Version = version.String()
+	if now := h.clk.Now(); d.Since.After(now) { // by a clock that went wrong
+		d.Since = now
+	}
 	return d
 }
 
 // unparsed is for a file that can't be parsed: it may be in the middle of being written; later it is a mark.
 func (h *Home) unparsed(d *Dirty, m *markFile) {
-	if m.stamp.mtime != 0 && h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)) < h.settle {
+	// A clock that went wrong makes files of the future, which would never settle.
+	if age := h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)); m.stamp.mtime != 0 && age.Abs() < h.settle {
 		d.Settling = true
 		return
 	}
 	d.IsDirty, d.Whole = true, true
 	d.Unsynced++
 	d.Problems = append(d.Problems, Problem{File: m.file, Err: m.err})
-	d.since(time.Unix(0, m.stamp.mtime))
+	if m.stamp.mtime != 0 {
+		d.since(time.Unix(0, m.stamp.mtime))
+	}
 }
 
 // summing collects CIDs, each once.

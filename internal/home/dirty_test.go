@@ -2,6 +2,7 @@ package home
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -142,6 +143,56 @@ func TestTornMarkSettlesBeforeItCounts(t *testing.T) {
 	after, err := h.ClearDirty(t.Context(), "nas", Cleared{Seen: d, Whole: true})
 	if err != nil || !after.IsDirty || h.text(t, dirMarks+"/nas_dirty.json") != mark[:100] {
 		t.Errorf("a file that can't be parsed was touched: %v", err)
+	}
+}
+
+// A clock that went wrong makes files of the future; they settle like all others.
+func TestTornMarkOfTheFutureCounts(t *testing.T) {
+	h := newHome(t)
+	h.put(t, dirMarks+"/nas_dirty.json", mark[:100])
+	later := time.Now().AddDate(10, 0, 0)
+	if err := os.Chtimes(filepath.Join(h.Path(), dirMarks, "nas_dirty.json"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if d := h.dirty(t, "nas"); !d.IsDirty || d.Settling || d.Since.After(time.Now()) {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestMarkThatLeadsOutOfTheHomeIsToldAndNotFollowed(t *testing.T) {
+	h := newHome(t)
+	aside := filepath.Join(t.TempDir(), "mark.json")
+	if err := errors.Join(os.WriteFile(aside, []byte(mark), 0o644), os.Symlink(aside, filepath.Join(h.Path(), dirMarks, "nas_dirty.json")),
+		os.Symlink("nowhere", filepath.Join(h.Path(), dirMarks, "other_dirty.json"))); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(h.settle + 10*time.Millisecond) // the link is new
+	if d := h.dirty(t, "nas"); !d.IsDirty || len(d.Problems) != 1 || len(d.CIDs) > 0 {
+		t.Errorf("%+v", d)
+	}
+	if d := h.dirty(t, "other"); d.IsDirty || len(d.Problems) > 0 {
+		t.Errorf("a link to nothing is no mark: %+v", d)
+	}
+}
+
+// Python writes and reads NaN and Infinity, which are no JSON.
+func TestPythonsOwnNumbersAreReadAndKept(t *testing.T) {
+	h := newHome(t)
+	h.put(t, dirMarks+"/nas_dirty.json", `{"is_dirty": true, "note": "NaN \" Infinity", "created_at": NaN, "x": [-Infinity, Infinity],
+		"pending_actions": [{"cids": ["QmA"], "timestamp": NaN, "synced": false}], "affected_cids": ["QmA"]}`)
+	d := h.dirty(t, "nas")
+	if !slices.Equal(d.CIDs, []string{"QmA"}) || len(d.Problems) > 0 {
+		t.Fatalf("%+v", d)
+	}
+	after, err := h.ClearDirty(t.Context(), "nas", Cleared{Seen: d, CIDs: d.CIDs})
+	if err != nil || after.IsDirty {
+		t.Fatalf("%+v %v", after, err)
+	}
+	text := strings.Join(strings.Fields(h.text(t, dirMarks+"/nas_dirty.json")), " ")
+	for _, want := range []string{`"note": "NaN \" Infinity"`, `"created_at": NaN`, `"x": [ -Infinity, Infinity ]`, `"timestamp": NaN`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
 	}
 }
 
@@ -338,4 +389,25 @@ func FuzzMark(f *testing.F) {
 			t.Fatalf("dismissed, and %d are left: %v\n%s", again.unsynced(), again.err, out)
 		}
 	})
+}
+
+// The end of a service waits for one look at each file that was swapped out, not for all that were to come.
+func TestClosingLooksOnceMoreAtWhatWasSwappedOut(t *testing.T) {
+	h := newHome(t)
+	h.put(t, "current", "ours")
+	h.put(t, tempPrefix+"current.tmp", "theirs")
+	merges := 0
+	h.lookLater(change{name: "current", limit: 100, merge: func(_, other []byte) ([]byte, error) {
+		merges++
+		if string(other) != "theirs" {
+			t.Errorf("merged %q", other)
+		}
+		return nil, nil
+	}}, tempPrefix+"current.tmp", nil)
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if merges < 1 || merges > 2 { // one look may have been over already
+		t.Errorf("merged %d times", merges)
+	}
 }

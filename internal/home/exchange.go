@@ -180,8 +180,8 @@ func (h *Home) lookLater(c change, temp string, base []byte) {
 				again.apply = c.keep
 				h.replace(context.Background(), again) //nolint:errcheck // it is half written: the next look sees it whole
 			}
-			if !raced && !writing && (ending || i+1 >= usualLooks) {
-				break
+			if ending || !raced && !writing && i+1 >= usualLooks {
+				break // more looks without a wait between them would see the same
 			}
 		}
 		if !writing {

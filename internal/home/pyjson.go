@@ -34,6 +34,7 @@ const maxNesting = 64
 
 // parseObject reads a document that is one JSON object, and nothing after it.
 func parseObject(data []byte) (*object, error) {
+	data = standIn(data)
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	v, err := parseValue(dec, 0)
@@ -52,6 +53,44 @@ func parseObject(data []byte) (*object, error) {
 		return nil, errors.New("the document is not an object")
 	}
 	return o, nil
+}
+
+// Python writes three numbers that JSON has not, and reads them. These stand for them: nobody writes such numbers.
+var (
+	standIns = strings.NewReplacer("NaN", "2e900001", "Infinity", "1e900001")
+	pythons  = strings.NewReplacer("2e900001", "NaN", "1e900001", "Infinity")
+)
+
+// standIn replaces Python's own numbers, outside of texts.
+func standIn(data []byte) []byte {
+	if !bytes.Contains(data, []byte("NaN")) && !bytes.Contains(data, []byte("Infinity")) {
+		return data
+	}
+	var out bytes.Buffer
+	for len(data) > 0 {
+		n := bytes.IndexByte(data, '"')
+		if n < 0 {
+			n = len(data)
+		}
+		out.WriteString(standIns.Replace(string(data[:n])))
+		end := n + textEnd(data[n:])
+		out.Write(data[n:end])
+		data = data[end:]
+	}
+	return out.Bytes()
+}
+
+// textEnd is where a text ends that begins with a quotation mark.
+func textEnd(data []byte) int {
+	for i := 1; i < len(data); i++ {
+		switch data[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(data)
 }
 
 func parseValue(dec *json.Decoder, depth int) (any, error) {
@@ -140,7 +179,9 @@ func writePython(b *bytes.Buffer, v any, indent string) {
 		pythonString(b, x)
 	case nil:
 		b.WriteString("null")
-	default: // json.Number, bool
+	case json.Number:
+		b.WriteString(pythons.Replace(x.String()))
+	default: // bool
 		fmt.Fprint(b, x)
 	}
 }

@@ -86,7 +86,7 @@ func (p *planner) sync() {
 				mode = Reconcile
 			}
 		}
-		if v.Dirty.Whole {
+		if v.Dirty.Whole || v.SentinelDiffers {
 			mode = Reconcile
 		}
 		p.want(status.KindPinSync, CauseAsked, mode, "asked for")
@@ -107,7 +107,7 @@ func (p *planner) sync() {
 func (p *planner) dirty() {
 	v := &p.v
 	mode := Delta
-	if v.Dirty.Whole {
+	if v.Dirty.Whole || v.SentinelDiffers {
 		mode = Reconcile
 	}
 	a := v.Tries[status.KindPinSync]

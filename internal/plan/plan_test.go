@@ -37,17 +37,18 @@ func TestWhatIsDue(t *testing.T) {
 		change func(*View)
 		want   string
 	}{
-		"nothing":           {func(*View) {}, ""},
-		"new mark":          {func(v *View) { v.Dirty = dirty("1") }, "pin_sync 1 delta"},
-		"standing mark":     {func(v *View) { v.Dirty = dirty("1"); v.Dirty.Fresh = false }, "pin_sync 2 delta"},
-		"mark without CIDs": {func(v *View) { v.Dirty = dirty("1"); v.Dirty.Whole = true }, "pin_sync 1 reconcile"},
-		"disabled":          {func(v *View) { v.Dirty = dirty("1"); v.Counted = false }, ""},
-		"paused":            {func(v *View) { v.Dirty = dirty("1"); v.Paused = true }, ""},
-		"pause is over":     {func(v *View) { v.Dirty = dirty("1"); v.Paused = true; v.PausedUntil = t0.Add(-time.Second) }, "pin_sync 1 delta"},
-		"misconfigured":     {func(v *View) { v.Dirty = dirty("1"); v.Misconfigured = "no path" }, ""},
-		"failed lately":     {func(v *View) { v.Dirty = dirty("1"); v.Tries = tries(1, "1", t0.Add(time.Minute)) }, ""},
-		"failed long ago":   {func(v *View) { v.Dirty = dirty("1"); v.Tries = tries(1, "1", t0.Add(-time.Minute)) }, "pin_sync 4 delta"},
-		"failed, new mark":  {func(v *View) { v.Dirty = dirty("2"); v.Tries = tries(9, "1", t0.Add(time.Hour)) }, "pin_sync 4 delta"},
+		"nothing":            {func(*View) {}, ""},
+		"new mark":           {func(v *View) { v.Dirty = dirty("1") }, "pin_sync 1 delta"},
+		"standing mark":      {func(v *View) { v.Dirty = dirty("1"); v.Dirty.Fresh = false }, "pin_sync 2 delta"},
+		"mark without CIDs":  {func(v *View) { v.Dirty = dirty("1"); v.Dirty.Whole = true }, "pin_sync 1 reconcile"},
+		"mark, another root": {func(v *View) { v.Dirty = dirty("1"); v.SentinelDiffers = true }, "pin_sync 1 reconcile"},
+		"disabled":           {func(v *View) { v.Dirty = dirty("1"); v.Counted = false }, ""},
+		"paused":             {func(v *View) { v.Dirty = dirty("1"); v.Paused = true }, ""},
+		"pause is over":      {func(v *View) { v.Dirty = dirty("1"); v.Paused = true; v.PausedUntil = t0.Add(-time.Second) }, "pin_sync 1 delta"},
+		"misconfigured":      {func(v *View) { v.Dirty = dirty("1"); v.Misconfigured = "no path" }, ""},
+		"failed lately":      {func(v *View) { v.Dirty = dirty("1"); v.Tries = tries(1, "1", t0.Add(time.Minute)) }, ""},
+		"failed long ago":    {func(v *View) { v.Dirty = dirty("1"); v.Tries = tries(1, "1", t0.Add(-time.Minute)) }, "pin_sync 4 delta"},
+		"failed, new mark":   {func(v *View) { v.Dirty = dirty("2"); v.Tries = tries(9, "1", t0.Add(time.Hour)) }, "pin_sync 4 delta"},
 		"blocked": {func(v *View) {
 			v.Dirty = dirty("1")
 			v.Blocked = Blocked{Reason: "x", Mark: "1", Until: t0.Add(time.Hour)}

@@ -47,7 +47,7 @@ type Dirty struct {
 	Since    time.Time
 	// Version differs whenever the mark's files differ.
 	Version string
-	// Whole says that it names no CIDs.
+	// Whole says that it needs a whole comparison: it names no CIDs, or asks for some to be removed.
 	Whole bool
 }
 

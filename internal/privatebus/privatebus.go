@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -71,11 +72,27 @@ const config = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 </busconfig>
 `
 
+// endLimit is how long the bus of a service that was killed just now may take to end.
+const endLimit = time.Second
+
+// lives tells whether a bus answers in dir, and goes on to: one whose service was killed is about to end.
+func lives(dir string, clk clock.Clock) bool {
+	c, err := net.Dial("unix", filepath.Join(dir, socket))
+	if err != nil {
+		return false
+	}
+	defer c.Close()                               //nolint:errcheck // it was only asked
+	c.SetReadDeadline(clk.Now().Add(endLimit))    //nolint:errcheck // without one the bus ends the wait
+	_, err = c.Read(make([]byte, 1))              // a bus says nothing to who says nothing
+	return errors.Is(err, os.ErrDeadlineExceeded) // else it hung up
+}
+
 // Start runs a dbus-daemon that listens in dir, and returns when it answers. A
-// socket that a killed bus left behind is replaced; a bus that still answers is an error.
+// socket that a killed bus left behind is replaced; a bus that still answers is
+// an error. The bus ends with this process, however that ends.
 func Start(ctx context.Context, dir string, clk clock.Clock) (*Bus, error) {
-	if _, err := Find(dir); err == nil {
-		return nil, fmt.Errorf("start a private bus: one answers in %s already", dir)
+	if lives(dir, clk) {
+		return nil, fmt.Errorf("start a private bus: one answers in %s already, so a service runs; see: ipfs-kit-intelligent status", dir)
 	}
 	daemon, err := exec.LookPath("dbus-daemon")
 	if err != nil {
@@ -102,21 +119,36 @@ func launch(ctx context.Context, daemon, conf, dir string, clk clock.Clock) (*Bu
 	b.cmd = exec.Command(daemon, "--config-file="+conf, "--nofork", "--nopidfile", "--print-address=3")
 	b.cmd.ExtraFiles = []*os.File{w}
 	b.cmd.Stderr = b.stderr
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the terminal is for the service, which ends the bus last
-	err = b.cmd.Start()
+	// A Ctrl-C at the terminal is for the service, which ends the bus last. Where the
+	// service is killed, the kernel ends the bus, or it would be in the way of the next start.
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = b.run()
 	w.Close() //nolint:errcheck // the child has it now
 	if err != nil {
 		r.Close() //nolint:errcheck // nothing was read
 		return nil, fmt.Errorf("start %s: %w", daemon, err)
 	}
-	go func() {
-		defer close(b.exited)
-		b.cmd.Wait() //nolint:errcheck // how it ended tells nothing: Close kills it
-	}()
 	if err := b.listening(ctx, r, clk); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
+}
+
+// run starts the daemon, and waits for its end on the thread that started it:
+// Pdeathsig counts from that thread's end, not from the process's.
+func (b *Bus) run() error {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(b.exited)
+		err := b.cmd.Start()
+		started <- err
+		if err == nil {
+			b.cmd.Wait() //nolint:errcheck // how it ended tells nothing: Close kills it
+		}
+	}()
+	return <-started
 }
 
 // listening returns when the daemon printed its address.

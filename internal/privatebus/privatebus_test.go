@@ -1,7 +1,11 @@
 package privatebus
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -12,7 +16,19 @@ import (
 	"ipfskit.org/intelligent/internal/clock"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// envDir has the test program be a service with a bus in that folder.
+const envDir = "PRIVATEBUS_TEST_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(envDir); dir != "" {
+		if _, err := Start(context.Background(), dir, clock.System); err != nil {
+			panic(err)
+		}
+		fmt.Println("ready")
+		select {}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func needDaemon(t *testing.T) {
 	if _, err := exec.LookPath("dbus-daemon"); err != nil {
@@ -58,6 +74,35 @@ func TestBusIsFoundUsedAndGoneAfterClose(t *testing.T) {
 		t.Fatalf("start over the socket of a killed bus: %v", err)
 	}
 	if err := again.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBusEndsWithAServiceThatIsKilled(t *testing.T) {
+	needDaemon(t)
+	dir := t.TempDir()
+	for range 3 { // each one finds the way free, though the last was killed just now
+		service := exec.Command(os.Args[0])
+		service.Env = append(os.Environ(), envDir+"="+dir)
+		service.Stderr = os.Stderr
+		out, err := service.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := service.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err := errors.Join(err, service.Process.Kill()); err != nil {
+			t.Fatalf("%q, %v", line, err)
+		}
+		service.Wait() //nolint:errcheck // it was killed
+	}
+	b, err := Start(t.Context(), dir, clock.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
 		t.Error(err)
 	}
 }

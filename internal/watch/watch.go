@@ -364,10 +364,20 @@ func (w *Watcher) folder(rel string, out func(Change)) {
 		w.add(rel)
 	case w.above(rel):
 		w.parent = time.Time{}
-		w.addAll(out)
+		for _, dir := range w.o.Layout.Fixed {
+			if w.add(dir) && dir != rel {
+				w.within(dir, out)
+			}
+		}
+		w.addChildren(out)
 	}
 	w.count()
 	out(Change{Rel: rel})
+	w.within(rel, out)
+}
+
+// within tells of all that lies in a folder.
+func (w *Watcher) within(rel string, out func(Change)) {
 	entries, err := os.ReadDir(filepath.Join(w.o.Home, rel))
 	if err != nil {
 		return

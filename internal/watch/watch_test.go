@@ -290,3 +290,19 @@ func TestLostEventsMakeEverythingBeLookedAt(t *testing.T) {
 	write(t, filepath.Join(dir, "index/marks/after"))
 	r.name(t, "index/marks/after")
 }
+
+// A folder may come with all that is in it: what lies deeper was written before any watch stood.
+func TestWhatLiesInAFolderThatComesWholeIsTold(t *testing.T) {
+	dir, aside := t.TempDir(), t.TempDir()
+	_, r := start(t, Options{Home: dir})
+	if err := os.MkdirAll(filepath.Join(aside, "index/marks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(aside, "index/marks/a.json"))
+	if err := os.Rename(filepath.Join(aside, "index"), filepath.Join(dir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	r.name(t, "index/marks/a.json")
+	write(t, filepath.Join(dir, "index/marks/b.json"))
+	r.name(t, "index/marks/b.json")
+}
