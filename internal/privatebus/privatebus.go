@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -102,17 +103,25 @@ func launch(ctx context.Context, daemon, conf, dir string, clk clock.Clock) (*Bu
 	b.cmd = exec.Command(daemon, "--config-file="+conf, "--nofork", "--nopidfile", "--print-address=3")
 	b.cmd.ExtraFiles = []*os.File{w}
 	b.cmd.Stderr = b.stderr
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C at the terminal is for the service, which ends the bus last
-	err = b.cmd.Start()
+	// A Ctrl-C at the terminal is for the service, which ends the bus last; with one that is killed the bus ends, too.
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the death that the kernel tells of is the thread's
+		defer runtime.UnlockOSThread()
+		err := b.cmd.Start()
+		started <- err
+		if err == nil {
+			b.cmd.Wait() //nolint:errcheck // how it ended tells nothing: Close kills it
+			close(b.exited)
+		}
+	}()
+	err = <-started
 	w.Close() //nolint:errcheck // the child has it now
 	if err != nil {
 		r.Close() //nolint:errcheck // nothing was read
 		return nil, fmt.Errorf("start %s: %w", daemon, err)
 	}
-	go func() {
-		defer close(b.exited)
-		b.cmd.Wait() //nolint:errcheck // how it ended tells nothing: Close kills it
-	}()
 	if err := b.listening(ctx, r, clk); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
