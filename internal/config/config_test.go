@@ -54,7 +54,7 @@ func TestUnknownKeyIsAWarningWithTheNearest(t *testing.T) {
 }
 
 func TestAMistypedSectionIsToldFromItsKeys(t *testing.T) {
-	for name, want := range map[string]string{"intervalls": "intervals", "backup.kep": "backup.keep", "setle": "settle", "intervals.drity": "intervals.dirty"} {
+	for name, want := range map[string]string{"intrvals": "intervals", "backup.kep": "backup.keep", "setle": "settle", "intervals.drity": "intervals.dirty"} {
 		if got := nearest(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
