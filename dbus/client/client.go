@@ -38,7 +38,8 @@ type Options map[string]any
 
 // Client is one connection to the bus of a service.
 type Client struct {
-	conn *godbus.Conn
+	conn   *godbus.Conn
+	limits limits
 	// Address is the bus that it speaks to.
 	Address string
 	// Ask, if set, is called when something is not allowed without the word of a person: it has
@@ -88,14 +89,14 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 		if r.err != nil {
 			return nil, fmt.Errorf("%w: no bus answers at %s: %w", ErrNotRunning, address, r.err)
 		}
-		return &Client{conn: r.conn, Address: address}, nil
+		return &Client{conn: r.conn, Address: address, limits: limits{answerLimit, personLimit, quietLimit}}, nil
 	case <-ctx.Done():
 		go func() { // a bus that accepts and says nothing: close what may still come
 			if r := <-done; r.conn != nil {
 				r.conn.Close() //nolint:errcheck // nobody uses it
 			}
 		}()
-		return nil, fmt.Errorf("connect to the bus at %s: %w", address, ctx.Err())
+		return nil, fmt.Errorf("connect to the bus at %s: %w", address, endOf(ctx))
 	}
 }
 
@@ -109,15 +110,19 @@ func (c *Client) call(ctx context.Context, path godbus.ObjectPath, method string
 			args[i] = variants(o)
 		}
 	}
-	call := c.send(ctx, 0, path, method, args)
+	ask, cancel := bounded(ctx, c.limits.answer)
+	defer cancel()
+	call := c.send(ask, 0, path, method, args)
 	var denied godbus.Error
 	if c.Ask != nil && errors.As(call.Err, &denied) && denied.Name == errName+string(status.AccessDenied) {
 		end := c.Ask(ctx)
 		defer end()
-		call = c.send(ctx, godbus.FlagAllowInteractiveAuthorization, path, method, args)
+		ask, cancel = bounded(ctx, c.limits.person)
+		defer cancel()
+		call = c.send(ask, godbus.FlagAllowInteractiveAuthorization, path, method, args)
 	}
 	if call.Err != nil {
-		return asError(ctx, call.Err)
+		return asError(ask, call.Err)
 	}
 	if err := call.Store(results...); err != nil {
 		return fmt.Errorf("understand the answer of %s: %w", method, err)
@@ -151,7 +156,7 @@ func variants(o Options) map[string]godbus.Variant {
 // asError makes the service's errors *status.Error, and those that say that nobody is there ErrNotRunning.
 func asError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("wait for the answer of the service: %w", ctx.Err())
+		return fmt.Errorf("wait for the answer of the service: %w", endOf(ctx))
 	}
 	var broken *net.OpError
 	if errors.Is(err, godbus.ErrClosed) || errors.Is(err, io.EOF) || errors.As(err, &broken) {
@@ -187,6 +192,8 @@ func asError(ctx context.Context, err error) error {
 // Owner is the process that owns the service's name.
 func (c *Client) Owner(ctx context.Context) (pid uint32, err error) {
 	bus := c.conn.BusObject()
+	ctx, cancel := bounded(ctx, c.limits.answer)
+	defer cancel()
 	if err := bus.CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixProcessID", godbus.FlagNoAutoStart, BusName).Store(&pid); err != nil {
 		return 0, asError(ctx, err)
 	}

@@ -46,17 +46,13 @@ func (c *Client) Events(ctx context.Context, ready func() error, each func(Event
 		return err
 	}
 	for {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("watch the service: %w", ctx.Err())
-		case s, ok := <-signals:
-			if !ok || gone(s) {
-				return fmt.Errorf("%w any more", ErrNotRunning)
-			}
-			if names, known := signalArgs[s.Name]; known {
-				if err := each(event(s, names)); err != nil {
-					return err
-				}
+		s, err := c.next(ctx, signals)
+		if err != nil {
+			return fmt.Errorf("watch the service: %w", err)
+		}
+		if names, known := signalArgs[s.Name]; known {
+			if err := each(event(s, names)); err != nil {
+				return err
 			}
 		}
 	}

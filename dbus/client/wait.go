@@ -25,14 +25,22 @@ func (c *Client) subscribe(ctx context.Context) (signals chan *godbus.Signal, st
 	c.conn.Signal(signals)
 	stop = func() {
 		c.conn.RemoveSignal(signals)
+		ctx, cancel := bounded(context.WithoutCancel(ctx), c.limits.answer)
+		defer cancel()
 		for _, r := range rules {
-			c.conn.RemoveMatchSignal(r...) //nolint:errcheck // the connection may be gone
+			c.conn.RemoveMatchSignalContext(ctx, r...) //nolint:errcheck // the connection may be gone
 		}
 	}
 	for _, r := range rules {
-		if err := c.conn.AddMatchSignalContext(ctx, r...); err != nil {
+		ask, cancel := bounded(ctx, c.limits.answer)
+		err := c.conn.AddMatchSignalContext(ask, r...)
+		if err != nil {
+			err = fmt.Errorf("watch the service: %w", asError(ask, err))
+		}
+		cancel()
+		if err != nil {
 			stop()
-			return nil, nil, fmt.Errorf("watch the service: %w", asError(ctx, err))
+			return nil, nil, err
 		}
 	}
 	return signals, stop, nil
@@ -90,21 +98,20 @@ func (c *Client) WaitTasks(ctx context.Context, ids []uint64, progress func(stat
 		}
 	}
 	for len(open) > 0 {
-		select {
-		case <-ctx.Done():
-			return out, fmt.Errorf("wait for %d tasks: %w", len(open), ctx.Err())
-		case s, ok := <-signals:
-			if !ok || gone(s) {
-				return out, fmt.Errorf("%w any more: it ended while %d tasks were waited for; they go on when it runs again", ErrNotRunning, len(open))
-			}
-			id, isTask := TaskID(s.Path)
-			if strings.HasSuffix(s.Name, ".TaskRemoved") && len(s.Body) > 0 {
-				id, isTask = s.Body[0].(uint64)
-			}
-			if i, wanted := open[id]; isTask && wanted {
-				if err := look(id, i); err != nil {
-					return out, err
-				}
+		s, err := c.next(ctx, signals)
+		if errors.Is(err, ErrNotRunning) {
+			return out, fmt.Errorf("%w: it ended while %d tasks were waited for; they go on when it runs again", err, len(open))
+		}
+		if err != nil {
+			return out, fmt.Errorf("wait for %d tasks: %w", len(open), err)
+		}
+		id, isTask := TaskID(s.Path)
+		if strings.HasSuffix(s.Name, ".TaskRemoved") && len(s.Body) > 0 {
+			id, isTask = s.Body[0].(uint64)
+		}
+		if i, wanted := open[id]; isTask && wanted {
+			if err := look(id, i); err != nil {
+				return out, err
 			}
 		}
 	}
@@ -124,15 +131,11 @@ func (c *Client) WaitFor(ctx context.Context, good func(status.Manager) bool) (s
 			return m, err
 		}
 		for changed := false; !changed; {
-			select {
-			case <-ctx.Done():
-				return m, fmt.Errorf("wait for the service: %w", ctx.Err())
-			case s, ok := <-signals:
-				if !ok || gone(s) {
-					return m, fmt.Errorf("%w any more", ErrNotRunning)
-				}
-				changed = s.Path == RootPath
+			s, err := c.next(ctx, signals)
+			if err != nil {
+				return m, fmt.Errorf("wait for the service: %w", err)
 			}
+			changed = s.Path == RootPath
 		}
 	}
 }

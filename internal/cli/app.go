@@ -141,6 +141,8 @@ func (a *app) classify(ctx context.Context, err error) error {
 		return &fault{code: ExitConfig, err: err, next: "mend the file, then " + a.name + " config check"}
 	case errors.Is(err, client.ErrNotRunning):
 		return a.notRunning(ctx, err)
+	case errors.Is(err, client.ErrSilent):
+		return &fault{code: ExitTimeout, err: err, next: a.name + " doctor, or end it and start it again: " + a.name + " restart"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: %w", err), next: "give it longer with --timeout, or look: " + a.name + " status"}
 	case errors.Is(err, context.Canceled):

@@ -34,7 +34,7 @@ func (a *app) appear(ctx context.Context, ended <-chan error) (*client.Client, e
 		case why := <-ended:
 			err = why
 		case <-ctx.Done():
-			err = fmt.Errorf("the service does not run; wait for it: %w", ctx.Err())
+			err = fmt.Errorf("wait for the service, which does not run: %w", ctx.Err())
 		}
 		t.Stop()
 		stop()

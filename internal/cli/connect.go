@@ -37,7 +37,7 @@ func (a *app) find(ctx context.Context) (*client.Client, error) {
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("%w: there is no session bus, and no bus of its own", client.ErrNotRunning)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, dialLimit, errors.New("the bus does not answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx, dialLimit, fmt.Errorf("%w from the bus within %s", client.ErrSilent, dialLimit))
 	defer cancel()
 	var first error
 	for _, address := range addresses {
@@ -104,15 +104,20 @@ func (a *app) sameHome(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return err
 	}
+	return a.oursIs(m.Home)
+}
+
+// oursIs refuses another home than ours.
+func (a *app) oursIs(home string) error {
 	p, err := config.FindPaths(a.env.Getenv, false)
 	if err != nil {
 		return err
 	}
-	if m.Home == "" || realPath(m.Home) == realPath(p.Home) {
+	if home == "" || realPath(home) == realPath(p.Home) {
 		return nil
 	}
-	return &fault{code: ExitFailed, err: fmt.Errorf("the service that runs serves the home %s, and yours is %s", m.Home, p.Home),
-		next: fmt.Sprintf("name its home: IPFS_KIT_HOME=%s %s …, or run another service for yours", m.Home, a.name)}
+	return &fault{code: ExitFailed, err: fmt.Errorf("the service that runs serves the home %s, and yours is %s", home, p.Home),
+		next: fmt.Sprintf("name its home: IPFS_KIT_HOME=%s %s …, or run another service for yours", home, a.name)}
 }
 
 // realPath resolves links where it can.
@@ -129,7 +134,11 @@ func (a *app) lastWords() string {
 	if err != nil {
 		return ""
 	}
-	lines := strings.Split(tail(filepath.Join(p.State, logName), 0), "\n")
+	path := filepath.Join(p.State, logName)
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	lines := strings.Split(tail(path, 0), "\n")
 	if last := lines[len(lines)-1]; len(last) > len(logTime) {
 		return "its last words: " + last
 	}
@@ -146,5 +155,9 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 	if why != "" {
 		text += "; " + why
 	}
-	return &fault{code: ExitNotRunning, err: errors.New(text), next: a.name + " start --detach"}
+	next := a.name + " start --detach"
+	if a.unit().misconfigured(ctx) {
+		next = "mend that (" + a.name + " config check says where), then " + next
+	}
+	return &fault{code: ExitNotRunning, err: errors.New(text), next: next}
 }

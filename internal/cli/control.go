@@ -7,14 +7,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/status"
 )
-
-// stopLimit is how long a clean stop may take.
-const stopLimit = 2 * time.Minute
 
 // startLimit is how long a start in the background may take.
 const startLimit = 2 * time.Minute
@@ -102,22 +98,17 @@ func (a *app) notStarted(ctx context.Context, err error) error {
 // restart has the service manager do it where it has the unit, and no other one runs.
 func (a *app) restart(ctx context.Context) error {
 	u := a.unit()
-	if c, err := a.connect(ctx); err == nil {
-		pid, err := c.Owner(ctx)
-		c.Close() //nolint:errcheck // it was only asked
-		if err != nil {
-			return err
-		}
-		if u.mainPID(ctx) == fmt.Sprint(pid) {
-			if err := u.systemctl(ctx, "restart"); err != nil {
-				return a.notStarted(ctx, err)
-			}
-			return a.started(ctx, "Started again", false)
-		}
-	} else if !errors.Is(err, client.ErrNotRunning) {
+	pid, err := a.toEnd(ctx)
+	if err != nil && !errors.Is(err, client.ErrNotRunning) {
 		return err
 	}
-	if _, err := a.stop(ctx); err != nil {
+	if err == nil && u.mainPID(ctx) == fmt.Sprint(pid) {
+		if err := u.systemctl(ctx, "restart"); err != nil {
+			return a.notStarted(ctx, err)
+		}
+		return a.started(ctx, "Started again", false)
+	}
+	if _, err := a.stopIt(ctx, pid, err); err != nil {
 		return err
 	}
 	return a.start(ctx, true, false)
@@ -163,59 +154,4 @@ func (a *app) started(ctx context.Context, word string, verbose bool) error {
 		a.say(visible(m.StateReason))
 	}
 	return nil
-}
-
-// stop ends the service; was says that it ran.
-func (a *app) stop(ctx context.Context) (was bool, err error) {
-	c, err := a.connect(ctx)
-	if errors.Is(err, client.ErrNotRunning) {
-		if u := a.unit(); u.active(ctx) { // not on the bus yet, or between two tries
-			return true, u.systemctl(ctx, "stop")
-		}
-		a.say("It is not running.")
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer c.Close() //nolint:errcheck // it was only asked
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
-	defer cancel()
-	pid, err := c.Owner(ctx)
-	if err != nil {
-		return false, err
-	}
-	if u := a.unit(); u.mainPID(ctx) == fmt.Sprint(pid) {
-		err = u.systemctl(ctx, "stop")
-	} else {
-		err = endProcess(ctx, int(pid))
-	}
-	if err != nil {
-		return true, err
-	}
-	a.say("Stopped.")
-	return true, nil
-}
-
-// endProcess asks a process to end, and waits until it did: it ends its bus after it left it.
-func endProcess(ctx context.Context, pid int) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err == nil {
-		defer unix.Close(fd) //nolint:errcheck // only waited for
-		err = unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0)
-	}
-	if errors.Is(err, unix.ESRCH) { // it ended by itself
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("stop the service (process %d): %w", pid, err)
-	}
-	ended := make(chan struct{})
-	defer whenReady(fd, unix.POLLIN, func() { close(ended) })()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the end of the service (process %d): %w", pid, ctx.Err())
-	}
 }

@@ -34,7 +34,7 @@ func (a *app) doctorCommand() *cobra.Command {
 			return a.dropIn(ctx, o, install)
 		}
 		if o.Service, err = a.askService(ctx); err != nil {
-			o.LastEnd = a.whyNot(ctx, err)
+			o.LastEnd, o.Silent = a.whyNot(ctx, err), errors.Is(err, client.ErrSilent)
 		}
 		return a.showDiagnosis(doctor.Run(ctx, o))
 	})
@@ -62,7 +62,7 @@ func (a *app) doctorOptions() (doctor.Options, error) {
 
 // askService asks a running service for what it knows, whichever home it serves.
 func (a *app) askService(ctx context.Context) (*doctor.Service, error) {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, askLimit, fmt.Errorf("%w within %s", client.ErrSilent, askLimit))
 	defer cancel()
 	c, err := a.find(ctx)
 	if err != nil {

@@ -53,8 +53,12 @@ func (a *app) showInsights(doc []byte) error {
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
 		fmt.Fprintf(out, "          %s on %s\n", plural(uint64(max(v.Pins.Redundancy[level], 0)), "CID", "CIDs"), backendsWord(level)) //nolint:gosec // not negative
 	}
-	fmt.Fprintf(out, "To do:    %s; %s\n", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
-		plural(uint64(max(v.Sync.Count, len(v.Sync.Need))), "backend needs a sync:", "backends need a sync:"))
+	colon := ":"
+	if len(v.Sync.Need) == 0 {
+		colon = ""
+	}
+	fmt.Fprintf(out, "To do:    %s; %s%s\n", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
+		plural(uint64(max(v.Sync.Count, len(v.Sync.Need))), "backend needs a sync", "backends need a sync"), colon)
 	for _, n := range v.Sync.Need {
 		fmt.Fprintf(out, "          %s\n", n)
 	}

@@ -12,11 +12,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/internal/backend/carfile/cartest"
 	"ipfskit.org/intelligent/internal/testenv"
@@ -58,6 +60,7 @@ func TestScripts(t *testing.T) {
 		"content": makeContent,
 		"mark":    makeMark,
 		"mute":    makeMute,
+		"signal":  signalService,
 	}})
 }
 
@@ -182,6 +185,17 @@ func makeMark(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs("home/backend_index/dirty_metadata/" + args[0] + "_dirty.json")
 	ts.Check(os.WriteFile(path+".tmp", data, 0o644))
 	ts.Check(os.Rename(path+".tmp", path))
+}
+
+// signalService NAME sends a signal to the service in the background.
+func signalService(ts *testscript.TestScript, _ bool, args []string) {
+	a := &app{env: Env{Environ: []string{"HOME=" + ts.Getenv("HOME"), "XDG_RUNTIME_DIR=" + ts.Getenv("XDG_RUNTIME_DIR")}}}
+	c, err := a.find(context.Background())
+	ts.Check(err)
+	defer c.Close()
+	pid, err := c.Owner(context.Background())
+	ts.Check(err)
+	ts.Check(syscall.Kill(int(pid), unix.SignalNum("SIG"+args[0])))
 }
 
 // makeMute NAME configures a node as a backend that takes requests and never answers.

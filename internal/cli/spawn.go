@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -84,6 +85,9 @@ func (a *app) background(verbose bool) *exec.Cmd {
 	cmd.Args[0] = strings.Fields(a.name)[0]
 	cmd.Env = a.env.Environ
 	cmd.Dir = "/"
+	if p, err := config.FindPaths(a.env.Getenv, a.system); err == nil && a.env.Getenv("IPFS_KIT_HOME") != "" { // it may be relative
+		cmd.Env = append(slices.Clone(cmd.Env), "IPFS_KIT_HOME="+p.Home)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd
 }

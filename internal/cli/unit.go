@@ -61,6 +61,12 @@ func (u unit) active(ctx context.Context) bool {
 // mainPID is the unit's process, "0" or empty without one.
 func (u unit) mainPID(ctx context.Context) string { return u.properties(ctx)["MainPID"] }
 
+// misconfigured says that it ended last because its configuration is wrong.
+func (u unit) misconfigured(ctx context.Context) bool {
+	p := u.properties(ctx)
+	return p["Result"] == "exit-code" && p["ExecMainStatus"] == fmt.Sprint(ExitConfig)
+}
+
 // lastEnd says in words why it ended last; empty where nothing is known.
 func (u unit) lastEnd(ctx context.Context) string {
 	p := u.properties(ctx)

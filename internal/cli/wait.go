@@ -57,6 +57,9 @@ func (a *app) waitCommand() *cobra.Command {
 		ctx, cancel := within(ctx, limit)
 		defer cancel()
 		c, err := a.appear(ctx, nil)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it did not run within %s", config.Spell(limit)), next: a.name + " start --detach"}
+		}
 		if err != nil {
 			return err
 		}

@@ -53,6 +53,14 @@ func TestUnknownKeyIsAWarningWithTheNearest(t *testing.T) {
 	}
 }
 
+func TestAMistypedSectionIsToldFromItsKeys(t *testing.T) {
+	for name, want := range map[string]string{"intrvals": "intervals", "backup.kep": "backup.keep", "setle": "settle", "intervals.drity": "intervals.dirty"} {
+		if got := nearest(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestWrongValuesAreAllNamedWithFileLineAndWhatIsAllowed(t *testing.T) {
 	_, _, err := load(t, "limits:\n  tasks: many\nretry:\n  max: -3s\nlog:\n  level: loud\nbackup:\n  enabled: perhaps\n")
 	if err == nil {

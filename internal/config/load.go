@@ -189,9 +189,12 @@ func isGroup(name string) bool {
 // nearest is the known key that is spelled most alike.
 func nearest(name string) string {
 	best, least := "", 1<<30
+	depth := strings.Count(name, ".") + 1
 	for _, k := range keys {
-		if d := distance(name, k.name); d < least {
-			best, least = k.name, d
+		parts := strings.Split(k.name, ".")
+		known := strings.Join(parts[:min(depth, len(parts))], ".") // a section, too, can be mistyped
+		if d := distance(name, known); d < least {
+			best, least = known, d
 		}
 	}
 	return best

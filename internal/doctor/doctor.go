@@ -31,6 +31,8 @@ type Options struct {
 	Service *Service
 	// LastEnd says why the service ended last, where that is known.
 	LastEnd string
+	// Silent says that a service is there and does not answer; LastEnd has how that was seen.
+	Silent bool
 	// Systemctl asks the service manager; it fails where there is none.
 	Systemctl func(ctx context.Context, args ...string) (string, error)
 

@@ -75,6 +75,7 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 		"unit-changed":        func(w *world) { w.unit("NeedDaemonReload=yes") },
 		"linger-off":          func(w *world) { w.unit() },
 		"service-not-running": func(w *world) { w.o.Service = nil },
+		"service-silent":      func(w *world) { w.o.Service, w.o.Silent, w.o.LastEnd = nil, true, "no answer" },
 		"other-home":          func(w *world) { w.o.Service.Manager.Home = "/elsewhere" },
 		"other-version":       func(w *world) { w.o.Service.Manager.Version = "0.9" },
 		"worker-unhealthy": func(w *world) {

@@ -8,12 +8,17 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// running says that no service runs, and why it ended last.
+// running says that no service runs, and why it ended last, or that it does not answer.
 func (v *visit) running(context.Context) {
 	if v.Service != nil {
 		return
 	}
 	why := v.LastEnd
+	if v.Silent {
+		v.add("service-silent", status.SeverityError, "", "the service is there and does not answer", why,
+			"ipfs-kit-intelligent restart; where it comes again: journalctl --user -u ipfs-kit-intelligent -n 30")
+		return
+	}
 	if why == "" {
 		why = "nobody started it"
 	}

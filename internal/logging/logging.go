@@ -135,13 +135,22 @@ func sendJournal(e *logrus.Entry) {
 	for k, v := range e.Data {
 		vars[strings.ToUpper(k)] = clean(fmt.Sprint(v))
 	}
+	msg := journalText(e)
+	if err := journal.Send(msg, priority(e.Level), vars); err != nil {
+		fmt.Fprintf(os.Stderr, "%s (the journal did not take it: %v)\n", msg, err)
+	}
+}
+
+// journalText is the line that journalctl shows.
+func journalText(e *logrus.Entry) string {
 	msg := clean(e.Message)
 	if v, ok := e.Data[logrus.ErrorKey]; ok {
 		msg += ": " + clean(fmt.Sprint(v))
 	}
-	if err := journal.Send(msg, priority(e.Level), vars); err != nil {
-		fmt.Fprintf(os.Stderr, "%s (the journal did not take it: %v)\n", msg, err)
+	if b, ok := e.Data[FieldBackend]; ok { // journalctl shows no fields
+		msg = clean(fmt.Sprint(b)) + ": " + msg
 	}
+	return msg
 }
 
 func priority(l logrus.Level) journal.Priority {

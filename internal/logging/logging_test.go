@@ -2,12 +2,14 @@ package logging
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
+	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
 	"ipfskit.org/intelligent/internal/clock"
@@ -121,5 +123,14 @@ func TestNamesOfOthersMakeNoLinesAndSteerNoTerminal(t *testing.T) {
 	}
 	if s := clean("a" + strings.Repeat("é", maxLine)); !utf8.ValidString(s) {
 		t.Error("cut in the middle of a character")
+	}
+}
+
+// journalctl shows the words alone, and not the fields.
+func TestTheJournalsLineNamesItsBackend(t *testing.T) {
+	e := logrus.WithField(FieldBackend, "nas").WithError(errors.New("full"))
+	e.Message = "verify failed"
+	if got := journalText(e); got != "nas: verify failed: full" {
+		t.Error(got)
 	}
 }
