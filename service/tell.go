@@ -39,7 +39,10 @@ func (s *Service) tell(ev status.Event) {
 		}
 	case status.TaskFinished:
 		l = l.WithField(logging.FieldTask, ev.Task.ID)
-		took := ev.Task.Finished.Sub(ev.Task.Started).Round(time.Millisecond)
+		var took time.Duration
+		if !ev.Task.Started.IsZero() { // a mark that went away leaves a task with nothing to begin
+			took = ev.Task.Finished.Sub(ev.Task.Started).Round(time.Millisecond)
+		}
 		switch {
 		case ev.Task.State == status.TaskFailed:
 			l.WithField(logging.FieldMessageID, logging.IDTaskFailed).Warnf("%s failed: %s", ev.Task.Kind, ev.Task.Error)
