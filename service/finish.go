@@ -47,7 +47,9 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 	}
 	s.settle(e, t, r, now)
 	e.changed = true
-	s.save(e)
+	if t.Kind != status.KindHealthCheck || r.err != nil {
+		s.save(e) // of a check that went well the next tick keeps what is new
+	}
 	if e.lane != nil && e.lane.Idle() {
 		e.lane = nil // what hangs keeps it; all others get a new one with their next task
 	}

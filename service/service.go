@@ -149,6 +149,10 @@ func (s *Service) inject(worker string) error {
 // openState opens the own database; without one the service works, and forgets at its end.
 func (s *Service) openState(ctx context.Context) error {
 	db, note, err := statedb.Open(ctx, filepath.Join(s.opts.Paths.State, "state.db"), statedb.Options{Clock: s.clk, OnError: func(err error) {
+		if err == nil {
+			s.clearTrouble("state")
+			return
+		}
 		s.setTrouble("state", err.Error())
 		s.log.WithError(err).Warn("the own state could not be written; it is tried again, and no sync waits for it")
 	}})

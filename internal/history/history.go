@@ -134,7 +134,7 @@ func (h *History) add(s sample, now time.Time, count func(*Totals)) {
 	count(h.hour(now))
 	h.counted = true
 	h.mu.Unlock()
-	h.db.Poke()
+	h.db.PokeCalm()
 }
 
 func (h *History) count(now time.Time, count func(*Totals)) {
@@ -142,7 +142,7 @@ func (h *History) count(now time.Time, count func(*Totals)) {
 	count(h.hour(now))
 	h.counted = true
 	h.mu.Unlock()
-	h.db.Poke()
+	h.db.PokeCalm()
 }
 
 func (h *History) happened(now time.Time, what, name string, doc any) {

@@ -14,6 +14,10 @@ import (
 const (
 	// gather is how long writes wait for company.
 	gather = 200 * time.Millisecond
+	// calm is how long those wait that nobody misses after a crash: checks that went well, counts.
+	calm = 30 * time.Second
+	// pruneEvery is after how many tasks the oldest ones are looked for.
+	pruneEvery = 500
 	// again is when a batch that could not be written is tried again.
 	again = 30 * time.Second
 	// maxWaiting bounds what waits in memory while nothing can be written.
@@ -45,12 +49,16 @@ func (db *DB) SaveBackend(name string, doc any) error {
 	return nil
 }
 
-// SaveTask keeps a finished task. It is written soon.
+// SaveTask keeps a finished task. It is written soon, or with the next batch where it is a check that went well.
 func (db *DB) SaveTask(t status.Task) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if len(db.tasks) < maxWaiting {
 		db.tasks = append(db.tasks, t)
+	}
+	if t.Kind == status.KindHealthCheck && t.State == status.TaskDone {
+		db.PokeCalm()
+		return
 	}
 	db.poke()
 }
@@ -65,16 +73,24 @@ func (db *DB) SaveError(e status.ErrorEntry) {
 	db.poke()
 }
 
-// SaveCounter keeps a number. It is written soon.
+// SaveCounter keeps a number. It is written with the next batch.
 func (db *DB) SaveCounter(name string, n uint64) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.counters[name] = n
-	db.poke()
+	db.PokeCalm()
 }
 
 // Poke has a batch written soon: a room has something for it.
 func (db *DB) Poke() { db.poke() }
+
+// PokeCalm has a batch written within half a minute, if nothing else is written before.
+func (db *DB) PokeCalm() {
+	select {
+	case db.kickCalm <- struct{}{}:
+	default: // the writer is awake
+	}
+}
 
 func (db *DB) poke() {
 	select {
@@ -89,22 +105,27 @@ func (db *DB) run() {
 	t := db.clk.NewTimer(time.Hour)
 	t.Stop()
 	defer t.Stop()
-	waiting := false
+	waiting, soon := false, false // a batch is due; and after gather, not calm
 	for {
 		select {
 		case <-db.stop:
 			db.write()
 			return
-		case <-db.kick:
+		case <-db.kickCalm:
 			if !waiting {
-				t.Reset(gather)
+				t.Reset(calm)
 				waiting = true
 			}
+		case <-db.kick:
+			if !soon {
+				t.Reset(gather)
+				waiting, soon = true, true
+			}
 		case <-t.C:
-			waiting = false
+			waiting, soon = false, false
 			if !db.write() {
 				t.Reset(again)
-				waiting = true
+				waiting, soon = true, true
 			}
 		}
 	}
@@ -125,17 +146,23 @@ func (db *DB) write() bool {
 		return true
 	}
 	ctx := context.Background()
+	prune := db.sincePrune.Load()+int64(len(tasks)) >= pruneEvery
 	var lost []error
 	err := db.tx(ctx, func(tx *sql.Tx) (err error) {
-		if err := writeBatch(ctx, tx, backends, tasks, errs, counters); err != nil {
+		if err := writeBatch(ctx, tx, backends, tasks, errs, counters, prune); err != nil {
 			return err
 		}
 		lost, err = writeParts(ctx, tx, parts)
 		return err
 	})
 	if err == nil {
+		db.sincePrune.Add(int64(len(tasks)))
+		if prune {
+			db.sincePrune.Store(0)
+		}
 		// Only now: who is told may wait for one that waits for the database.
-		if len(lost) > 0 && db.onError != nil {
+		failed := len(lost) > 0
+		if was := db.failing.Swap(failed); (failed || was) && db.onError != nil {
 			db.onError(errors.Join(lost...))
 		}
 		return true
@@ -143,6 +170,7 @@ func (db *DB) write() bool {
 	for _, p := range parts {
 		p.Failed()
 	}
+	db.failing.Store(true)
 	if db.onError != nil {
 		db.onError(fmt.Errorf("write the state database: %w", err))
 	}
@@ -174,7 +202,7 @@ func (db *DB) putBack(backends map[string][]byte, tasks []status.Task, errs map[
 	}
 }
 
-func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tasks []status.Task, errs map[errorKey]status.ErrorEntry, counters map[string]uint64) error {
+func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tasks []status.Task, errs map[errorKey]status.ErrorEntry, counters map[string]uint64, prune bool) error {
 	exec := func(q string, args ...any) error {
 		_, err := tx.ExecContext(ctx, q, args...)
 		return err
@@ -209,7 +237,7 @@ func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tas
 			return err
 		}
 	}
-	if len(tasks) > 0 {
+	if prune {
 		return exec("DELETE FROM tasks WHERE id <= (SELECT id FROM tasks ORDER BY id DESC LIMIT 1 OFFSET ?)", keepTasks)
 	}
 	return nil

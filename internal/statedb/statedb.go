@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/status"
@@ -27,24 +28,29 @@ import (
 type DB struct {
 	sql *sql.DB
 	clk clock.Clock
-	// OnError is told what could not be written; it is tried again with the next batch.
+	// onError is told what could not be written, which is tried again with the next batch, and nil once that went well.
 	onError func(error)
 
-	mu       sync.Mutex
-	backends map[string][]byte // documents that wait to be written; nil: delete
-	tasks    []status.Task
-	errors   map[errorKey]status.ErrorEntry
-	counters map[string]uint64
-	rooms    []Room
-	kick     chan struct{}
-	stop     chan struct{}
-	done     chan struct{}
+	// sincePrune counts the tasks that were written since the oldest ones were looked for.
+	sincePrune atomic.Int64
+	// failing: the last batch could not be written.
+	failing atomic.Bool
+
+	mu             sync.Mutex
+	backends       map[string][]byte // documents that wait to be written; nil: delete
+	tasks          []status.Task
+	errors         map[errorKey]status.ErrorEntry
+	counters       map[string]uint64
+	rooms          []Room
+	kick, kickCalm chan struct{}
+	stop           chan struct{}
+	done           chan struct{}
 }
 
 // Options of a database.
 type Options struct {
 	Clock clock.Clock
-	// OnError is told about batches that could not be written.
+	// OnError is told about batches that could not be written, and nil once they can be again.
 	OnError func(error)
 }
 
@@ -108,7 +114,7 @@ func open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open the state database: %w", err)
 	}
 	pool.SetMaxOpenConns(1)
-	db := &DB{sql: pool, clk: o.Clock, onError: o.OnError, kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	db := &DB{sql: pool, clk: o.Clock, onError: o.OnError, kick: make(chan struct{}, 1), kickCalm: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	db.clear()
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the state database %s: %w", path, err), pool.Close())

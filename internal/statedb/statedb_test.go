@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -142,14 +143,51 @@ func TestBatchThatCannotBeWrittenWaitsForTheNext(t *testing.T) {
 	if _, err := db.sql.Exec("PRAGMA query_only = 1"); err != nil {
 		t.Fatal(err)
 	}
+	var told []error
+	db.onError = func(err error) { told = append(told, err) }
 	db.SaveCounter("completed", 9)
 	db.Flush()
 	if _, err := db.sql.Exec("PRAGMA query_only = 0"); err != nil {
 		t.Fatal(err)
 	}
 	db.Flush()
+	if len(told) != 2 || told[0] == nil || told[1] != nil {
+		t.Errorf("told %v, want an error and then that it went well", told)
+	}
 	if c, err := db.Counters(t.Context()); err != nil || c["completed"] != 9 {
 		t.Errorf("counters %v %v", c, err)
 	}
 	shut(t, db)
+}
+
+// Checks that go well are written together; whatever else comes takes them along at once.
+func TestChecksThatWentWellWaitForCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := open1(t, filepath.Join(t.TempDir(), "state.db"))
+		kept := func() (n int) {
+			if err := db.sql.QueryRow("SELECT count(*) FROM tasks").Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		check := func(id uint64, state string) {
+			db.SaveTask(status.Task{ID: id, Kind: status.KindHealthCheck, Backend: "nas", State: state, Finished: time.Now()})
+		}
+		check(1, status.TaskDone)
+		time.Sleep(10 * time.Second)
+		if n := kept(); n != 0 {
+			t.Errorf("%d tasks are written", n)
+		}
+		check(2, status.TaskFailed)
+		time.Sleep(time.Second)
+		if n := kept(); n != 2 {
+			t.Errorf("%d tasks are written after one that failed", n)
+		}
+		check(3, status.TaskDone)
+		time.Sleep(time.Minute)
+		if n := kept(); n != 3 {
+			t.Errorf("%d tasks are written after a minute", n)
+		}
+		shut(t, db)
+	})
 }
