@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -76,7 +75,6 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.wentOnce.Do(func() { close(s.wentHome) })
 	s.metaWant.index = true
 	s.kickMeta()
-	go debug.FreeOSMemory() // what reading took is not needed any more
 	return nil
 }
 

@@ -64,6 +64,9 @@ func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, e
 	limit := status.ListLimit
 	if o.Detailed {
 		limit = math.MaxInt
+		if s.totals.backends > manyBackends {
+			s.garbage.burst()
+		}
 	}
 	t := &s.totals
 	f.Dirty, f.Unhealthy, f.Filesystem, f.Blocked = t.dirty.first(limit), t.unhealthy.first(limit), t.filesystem.first(limit), t.blocked.first(limit)

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"runtime/debug"
 
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -26,7 +25,7 @@ func (s *Service) healthMonitor(ctx context.Context, p *Pulse) error {
 			return err
 		}
 		s.tickHealth(p)
-		debug.FreeOSMemory() // what a busy time took is given back
+		s.garbage.settle()
 	}
 }
 

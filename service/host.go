@@ -30,16 +30,12 @@ type HostOptions struct {
 	Getenv     func(string) string
 }
 
-// gcPercent trades a little processor time for memory: the service holds little
-// and makes little garbage, and people count what it takes while it is idle.
-const gcPercent = 40
-
 // Host runs the service in this process until ctx ends. A wrong configuration is
 // a *config.Error, a home that is served already a *home.LockedError, a name
 // that is taken a *dbus.NameTakenError, and a start that its sandbox needs a
 // *status.StartAgainError.
 func Host(ctx context.Context, o HostOptions) error {
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(garbageReading)
 	paths, err := config.FindPaths(o.Getenv, o.System)
 	if err != nil {
 		return err
@@ -60,6 +56,7 @@ func Host(ctx context.Context, o HostOptions) error {
 	if err != nil {
 		return errors.Join(err, closeBus())
 	}
+	s.garbage = &garbage{clk: clock.System}
 	if lv, err := logging.ParseLevel(s.config().LogLevel); err == nil && !o.Verbose {
 		log.SetLevel(lv)
 	}

@@ -22,6 +22,7 @@ func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 	interval := s.config().Metadata
 	t := s.clk.NewTimer(interval)
 	defer t.Stop()
+	settled := false
 	for passes := 0; ; {
 		p.Idle(s.clk.Now().Add(interval))
 		all := false
@@ -32,6 +33,7 @@ func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 			t.Reset(interval)
 			passes++
 			all = passes%wholePasses == 0 || !s.trusted()
+			s.garbage.tidy()
 			s.wantMeta(func(w *metaWant) { w.registry, w.buckets = true, true })
 		case <-s.metaKick:
 			if !s.sup.pause(ctx, gatherReads) {
@@ -43,6 +45,10 @@ func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 			return err
 		}
 		s.readMetadata(ctx, p, all)
+		if !settled && s.pinIndexed() {
+			settled = true
+			s.garbage.settle() // what the first reading took is not needed any more
+		}
 	}
 }
 

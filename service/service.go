@@ -49,17 +49,18 @@ type Options struct {
 
 // Service is the engine: what is known, what is planned, what runs.
 type Service struct {
-	opts  Options
-	clk   clock.Clock
-	log   *logrus.Logger
-	cfg   atomic.Pointer[config.Config]
-	queue *queue.Queue
-	db    *statedb.DB
-	index *pinindex.Index
-	hist  *history.History
-	sup   *supervisor
-	not   *notifier
-	reg   *registryWriter
+	opts    Options
+	clk     clock.Clock
+	log     *logrus.Logger
+	cfg     atomic.Pointer[config.Config]
+	queue   *queue.Queue
+	db      *statedb.DB
+	index   *pinindex.Index
+	hist    *history.History
+	sup     *supervisor
+	not     *notifier
+	reg     *registryWriter
+	garbage *garbage
 	// metaKick wakes the metadata reader; what it must read is in metaWant.
 	metaKick chan struct{}
 	// wentHome is closed by the first look that found out whether the home is there and, if so, read it.
@@ -250,6 +251,7 @@ func (s *Service) stop(side *sync.WaitGroup, endBus func()) {
 	if err := s.not.stopping(); err != nil {
 		s.log.WithError(err).Warn("systemd could not be told that the service is stopping")
 	}
+	s.garbage.stop()
 	s.mu.Lock()
 	s.stopping = true
 	s.tell(status.Event{Kind: status.ManagerChanged})

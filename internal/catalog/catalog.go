@@ -17,7 +17,7 @@ import (
 // Source is what the catalog reads; *home.Home is one. Its reads are cached by
 // file stamps, so that what did not change costs one stat.
 type Source interface {
-	Configs(ctx context.Context) (map[string]home.Config, []home.Problem, error)
+	Configs(ctx context.Context) (map[string]*home.Config, []home.Problem, error)
 	ReadRegistry(ctx context.Context) ([]home.RegistryRow, error)
 	ReadBuckets(ctx context.Context) ([]home.Bucket, []home.Problem, error)
 	DirtyNames(ctx context.Context) ([]string, error)

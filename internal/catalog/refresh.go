@@ -50,8 +50,8 @@ func (c *Catalog) RefreshConfigs(ctx context.Context) ([]string, error) {
 	c.setProblems("configurations", problems)
 	var changed []string
 	for name, cfg := range configs {
-		if old := c.backends[name]; old == nil || old.Config == nil || !reflect.DeepEqual(*old.Config, cfg) {
-			c.update(name, func(b *Backend) { b.Config = &cfg })
+		if old := c.backends[name]; old == nil || old.Config == nil || old.Config != cfg && !reflect.DeepEqual(old.Config, cfg) {
+			c.update(name, func(b *Backend) { b.Config = cfg })
 			changed = append(changed, name)
 		}
 	}
@@ -74,14 +74,14 @@ func (c *Catalog) RefreshRegistry(ctx context.Context) ([]string, error) {
 		return nil, read("the backend registry", err)
 	}
 	c.setProblems("registry", nil)
-	rows := make(map[string]home.RegistryRow, len(list))
-	for _, r := range list {
-		rows[r.Name] = r
+	rows := make(map[string]*home.RegistryRow, len(list))
+	for i := range list {
+		rows[list[i].Name] = &list[i]
 	}
 	var changed []string
 	for name, row := range rows {
-		if old := c.backends[name]; old == nil || old.Row == nil || *old.Row != row {
-			c.update(name, func(b *Backend) { b.Row = &row })
+		if old := c.backends[name]; old == nil || old.Row == nil || old.Row != row && *old.Row != *row {
+			c.update(name, func(b *Backend) { b.Row = row })
 			changed = append(changed, name)
 		}
 	}

@@ -31,9 +31,6 @@ type cachedBuckets struct {
 	withFiles []Bucket
 }
 
-// bucketColumns are those of all four schemas that counting needs.
-var bucketColumns = []string{"bucket_id", "bucket_name", "name", "backend_names", "backend_bindings", "backend", "pin_count", "last_backup", "vfs_index_path"}
-
 // ReadBuckets gives the distinct buckets of all registries together, sorted by
 // key. YAML and JSON registries count where no parquet one lists the bucket.
 // What can't be read is a Problem, and its last good data stays. As long as
@@ -175,45 +172,83 @@ func (b Bucket) equal(o Bucket) bool {
 	return b.Key == o.Key && b.Name == o.Name && b.PinCount == o.PinCount && b.LastBackup.Equal(o.LastBackup) && b.index == o.index && slices.Equal(b.Backends, o.Backends)
 }
 
+// parseBucketTable reads a registry column by column: a hundred thousand rows of all of them at once would take ten times what is kept.
 func (h *Home) parseBucketTable(_ string, data []byte) ([]Bucket, error) {
-	t, err := parquetfile.Read(data, bucketColumns, h.limits)
+	t, err := parquetfile.Read(data, []string{"bucket_name", "name"}, h.limits)
 	if err != nil {
 		return nil, err
 	}
 	if t.NumRows() > 0 && !t.Has("bucket_name") && !t.Has("name") {
 		return nil, &parquetfile.UnsupportedError{Column: "bucket_name", Feature: "a bucket registry without names"}
 	}
-	out := make([]Bucket, 0, t.NumRows())
-	shared := sharedNames{}
-	for i := range t.NumRows() {
-		b := Bucket{Name: firstText(t, i, "bucket_name", "name"), index: firstText(t, i, "vfs_index_path")}
-		if b.Name == "" {
-			continue
-		}
-		b.Key = b.Name
-		if id := firstText(t, i, "bucket_id"); strings.Contains(id, "/") {
-			b.Key = id
-		}
-		if h.usualIndex(b) {
-			b.index = ""
-		}
-		b.Backends = shared.of(t, i)
-		b.PinCount, _ = t.Column("pin_count").Int(i)
-		b.LastBackup, _ = t.Column("last_backup").Time(i)
-		out = append(out, b)
+	all := make([]Bucket, t.NumRows())
+	texts := newTextBlock(t, "bucket_name", "name")
+	for i := range all {
+		all[i].Name = texts.keep(firstText(t, i, "bucket_name", "name"))
+		all[i].Key = all[i].Name
 	}
-	return out, nil
+	for _, c := range []struct {
+		columns []string
+		fill    func(t *parquetfile.Table, i int, b *Bucket)
+	}{
+		{[]string{"bucket_id"}, func(t *parquetfile.Table, i int, b *Bucket) {
+			if id := firstText(t, i, "bucket_id"); strings.Contains(id, "/") {
+				b.Key = strings.Clone(id)
+			}
+		}},
+		{[]string{"vfs_index_path"}, func(t *parquetfile.Table, i int, b *Bucket) {
+			if b.index = firstText(t, i, "vfs_index_path"); h.usualIndex(*b) {
+				b.index = ""
+			}
+		}},
+		{bindingColumns, sharedNames{}.fill},
+		{[]string{"pin_count"}, func(t *parquetfile.Table, i int, b *Bucket) { b.PinCount, _ = t.Column("pin_count").Int(i) }},
+		{[]string{"last_backup"}, func(t *parquetfile.Table, i int, b *Bucket) { b.LastBackup, _ = t.Column("last_backup").Time(i) }},
+	} {
+		t, err := parquetfile.Read(data, c.columns, h.limits)
+		if err != nil {
+			return nil, err
+		}
+		for i := range all {
+			c.fill(t, i, &all[i])
+		}
+	}
+	return slices.DeleteFunc(all, func(b Bucket) bool { return b.Name == "" }), nil
 }
+
+// textBlock keeps many short texts in one piece of memory.
+type textBlock struct{ sb strings.Builder }
+
+func newTextBlock(t *parquetfile.Table, columns ...string) *textBlock {
+	size := 0
+	for i := range t.NumRows() {
+		size += len(firstText(t, i, columns...))
+	}
+	b := &textBlock{}
+	b.sb.Grow(size)
+	return b
+}
+
+// keep gives a copy of a text in the block.
+func (b *textBlock) keep(s string) string {
+	at := b.sb.Len()
+	b.sb.WriteString(s)
+	return b.sb.String()[at:]
+}
+
+// bindingColumns name the backends of a bucket, in the order in which they are believed.
+var bindingColumns = []string{"backend_names", "backend_bindings", "backend"}
 
 // sharedNames keeps equal lists of backends once, by the text that they were read from.
 type sharedNames map[string][]string
 
-func (s sharedNames) of(t *parquetfile.Table, row int) []string {
+func (s sharedNames) fill(t *parquetfile.Table, row int, b *Bucket) {
 	text := ""
-	for _, col := range []string{"backend_names", "backend_bindings", "backend"} {
+	for _, col := range bindingColumns {
 		v, ok := t.Column(col).String(row)
 		if !ok && t.Column(col).Value(row) != nil {
-			return bindings(t, row) // a list
+			b.Backends = bindings(t, row) // a list
+			return
 		}
 		text += v + "\x00"
 	}
@@ -222,7 +257,7 @@ func (s sharedNames) of(t *parquetfile.Table, row int) []string {
 		list = bindings(t, row)
 		s[text] = list
 	}
-	return list
+	b.Backends = list
 }
 
 // bindings are the backends of a bucket: backend_names, else backend_bindings, else backend.

@@ -14,16 +14,17 @@ const maxConfig = 1 << 20
 
 type cachedConfig struct {
 	stamp  stamp
-	config Config
+	config *Config
 	sure   bool
 	// beaten: its settings were not kept.
 	beaten bool
 }
 
 // Configs reads all configurations of both layouts; backends/ wins over
-// backend_configs/. One that can't be parsed is there with its Err.
-func (h *Home) Configs(ctx context.Context) (map[string]Config, []Problem, error) {
-	out := map[string]Config{}
+// backend_configs/. One that can't be parsed is there with its Err. They must not be
+// changed: as long as a file is the same, so is what is given for it.
+func (h *Home) Configs(ctx context.Context) (map[string]*Config, []Problem, error) {
+	out := map[string]*Config{}
 	var problems []Problem
 	for _, dir := range []string{dirBackends, dirConfigs} {
 		entries, err := h.list(ctx, dir)
@@ -48,9 +49,10 @@ func (h *Home) Configs(ctx context.Context) (map[string]Config, []Problem, error
 			}
 			if !beaten {
 				out[name] = c
-			} else if !winner.same(&c) {
-				winner.Differs = c.File
-				out[name] = winner
+			} else if !winner.same(c) {
+				differs := *winner
+				differs.Differs = c.File
+				out[name] = &differs
 			}
 		}
 	}
@@ -59,10 +61,10 @@ func (h *Home) Configs(ctx context.Context) (map[string]Config, []Problem, error
 
 // readConfig reads one file, from memory if it is the same as before. Of one that
 // is beaten by another file only what tells whether the two differ is kept.
-func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool) (Config, bool, error) {
+func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool) (*Config, bool, error) {
 	st, _, there := h.stat(file)
 	if !there {
-		return Config{}, false, nil
+		return nil, false, nil
 	}
 	h.mu.Lock()
 	c, known := h.config[file]
@@ -72,16 +74,16 @@ func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool) (
 	}
 	data, st, err := h.read(ctx, file, maxConfig)
 	if absent(err) {
-		return Config{}, false, nil
+		return nil, false, nil
 	}
 	if ctx.Err() != nil {
-		return Config{}, false, ctx.Err()
+		return nil, false, ctx.Err()
 	}
-	cfg := Config{Name: name, File: file, Enabled: true, Priority: 100}
+	cfg := &Config{Name: name, File: file, Enabled: true, Priority: 100}
 	if err != nil {
 		cfg.Err = err
 	} else {
-		parseConfig(&cfg, data)
+		parseConfig(cfg, data)
 	}
 	if beaten {
 		cfg.Settings = nil
