@@ -1,4 +1,4 @@
-# make, make test, make lint, make bench, make run, make install, make uninstall
+# make, make test, make lint, make bench, make run, make docs, make install, make uninstall
 PREFIX  ?= /usr/local
 DESTDIR ?=
 GO      ?= go
@@ -8,7 +8,7 @@ CACHE   := $(CURDIR)/.cache
 LINT    := $(CACHE)/bin/golangci-lint
 LINTVER := v2.12.2
 
-.PHONY: all build test lint bench run fuzz install uninstall clean
+.PHONY: all build test lint bench run docs fuzz install uninstall clean
 
 all: build
 
@@ -30,6 +30,9 @@ bench: build
 
 run: build
 	$(GO) run ./scripts/demo
+
+docs:
+	$(GO) run ./scripts/docs
 
 fuzz:
 	scripts/fuzz 5s

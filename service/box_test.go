@@ -57,7 +57,7 @@ func staged(t *testing.T, tags string) (stage string) {
 	if out, err := exec.Command("cp", "-r", filepath.Join(source, "internal/catalog/testdata/homes"), filepath.Join(stage, "homes")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, d := range []string{"scripts", "systemd", "packaging", "dbus", "Makefile", "README.md", "LICENSE"} {
+	for _, d := range []string{"scripts", "systemd", "packaging", "dbus", "docs", "Makefile", "README.md", "LICENSE"} {
 		if out, err := exec.Command("cp", "-r", filepath.Join(source, d), stage).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}

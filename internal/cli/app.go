@@ -204,6 +204,11 @@ func (a *app) with(body func(ctx context.Context, c *client.Client, args []strin
 	})
 }
 
+// Commands is the whole tree of commands, for the documents that are made from it.
+func Commands() *cobra.Command {
+	return (&app{name: "ipfs-kit-intelligent", clk: clock.System}).root()
+}
+
 // root is the whole tree of commands.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

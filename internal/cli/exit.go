@@ -15,3 +15,20 @@ const (
 	ExitAgain  = 75
 	ExitConfig = 78
 )
+
+// ExitCodes are all of them with what they mean, for the documents.
+var ExitCodes = []struct {
+	Code int
+	Text string
+}{
+	{ExitDone, "done"},
+	{ExitFailed, "failed"},
+	{ExitUsage, "wrong usage"},
+	{ExitNotRunning, "the service does not run"},
+	{ExitUnhealthy, "something is unhealthy or wrong"},
+	{ExitPartly, "partly done: some of what was asked for failed"},
+	{ExitTimeout, "timed out"},
+	{ExitNotFound, "no such backend, task or worker"},
+	{ExitAgain, "the service's own: its unit starts it again, with a folder that came into its sandbox"},
+	{ExitConfig, "the configuration is wrong"},
+}

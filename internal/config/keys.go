@@ -81,40 +81,55 @@ func (k *key) set(c *Config, n *yaml.Node) error {
 	case *time.Duration:
 		d, err := duration(n.Value)
 		if err != nil || n.Kind != yaml.ScalarNode || int64(d) < k.least || int64(d) > k.most {
-			return k.wrong(n, fmt.Sprintf("a time from %s to %s, such as 90s, 15m, 6h, 7d", time.Duration(k.least), time.Duration(k.most)))
+			return k.wrong(n)
 		}
 		*to = d
 	case *int:
 		v, err := strconv.ParseInt(n.Value, 10, 64)
 		if err != nil || n.Kind != yaml.ScalarNode || v < k.least || v > k.most {
-			return k.wrong(n, fmt.Sprintf("a whole number from %d to %d", k.least, k.most))
+			return k.wrong(n)
 		}
 		*to = int(v)
 	case *bool:
 		if n.Tag != "!!bool" || n.Decode(to) != nil {
-			return k.wrong(n, "true or false")
+			return k.wrong(n)
 		}
 	case *string:
 		if n.Kind != yaml.ScalarNode || !slices.Contains(k.oneOf, n.Value) {
-			return k.wrong(n, "one of "+strings.Join(k.oneOf, ", "))
+			return k.wrong(n)
 		}
 		*to = n.Value
 	case *[]string:
 		var list []string
 		if n.Kind != yaml.SequenceNode || n.Decode(&list) != nil || len(list) == 0 || slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(k.oneOf, s) }) {
-			return k.wrong(n, "a list of one or more of "+strings.Join(k.oneOf, ", "))
+			return k.wrong(n)
 		}
 		*to = list
 	}
 	return nil
 }
 
-func (k *key) wrong(n *yaml.Node, allowed string) error {
+// allowed says what the key may be.
+func (k *key) allowed() string {
+	switch k.to(Default()).(type) {
+	case *time.Duration:
+		return fmt.Sprintf("a time from %s to %s, such as 90s, 15m, 6h, 7d", time.Duration(k.least), time.Duration(k.most))
+	case *int:
+		return fmt.Sprintf("a whole number from %d to %d", k.least, k.most)
+	case *bool:
+		return "true or false"
+	case *string:
+		return "one of " + strings.Join(k.oneOf, ", ")
+	}
+	return "a list of one or more of " + strings.Join(k.oneOf, ", ")
+}
+
+func (k *key) wrong(n *yaml.Node) error {
 	value := n.Value
 	if n.Kind != yaml.ScalarNode {
 		value = "a list or group"
 	}
-	return fmt.Errorf("key %s: %q is not allowed; it must be %s", k.name, value, allowed)
+	return fmt.Errorf("key %s: %q is not allowed; it must be %s", k.name, value, k.allowed())
 }
 
 // duration takes Go's durations, days, and plain seconds.
@@ -141,14 +156,14 @@ func Spell(d time.Duration) string {
 }
 
 // Doc describes one key.
-type Doc struct{ Key, Default, Text string }
+type Doc struct{ Key, Default, Allowed, Text string }
 
 // Reference lists all keys with their defaults.
 func Reference() []Doc {
 	c := Default()
 	var out []Doc
 	for _, k := range keys {
-		out = append(out, Doc{k.name, k.show(c), k.doc})
+		out = append(out, Doc{k.name, k.show(c), k.allowed(), k.doc})
 	}
 	return out
 }

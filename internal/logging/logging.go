@@ -20,28 +20,28 @@ import (
 
 // Names of the journal's native fields.
 const (
-	FieldMessageID = "MESSAGE_ID"
-	FieldBackend   = "BACKEND"
-	FieldTask      = "TASK_ID"
-	FieldWorker    = "WORKER"
+	FieldMessageID = "MESSAGE_ID" // the kind of event
+	FieldBackend   = "BACKEND"    // the backend it is about
+	FieldTask      = "TASK_ID"    // the task's number
+	FieldWorker    = "WORKER"     // the worker's name
 )
 
 // Message ids: one a kind of event, for journalctl MESSAGE_ID=…
 const (
-	IDStarted         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d01"
-	IDStopping        = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d02"
-	IDWaiting         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d03"
-	IDBackendDirty    = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d04"
-	IDBackendClean    = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d05"
-	IDBackendHealth   = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d06"
-	IDTaskFinished    = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d07"
-	IDTaskFailed      = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d08"
-	IDBlocked         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d09"
-	IDWorkerRestarted = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0a"
-	IDBus             = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0b"
-	IDConfiguration   = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0c"
-	IDUnreadable      = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0d"
-	IDSandbox         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e"
+	IDStarted         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d01" // the service is ready
+	IDStopping        = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d02" // the service ends
+	IDWaiting         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d03" // there is no home yet, or it went away
+	IDBackendDirty    = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d04" // a backend became dirty
+	IDBackendClean    = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d05" // a mark is cleared
+	IDBackendHealth   = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d06" // the health of a backend changed
+	IDTaskFinished    = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d07" // a task ended well, or was cancelled
+	IDTaskFailed      = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d08" // a task failed
+	IDBlocked         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d09" // a backend waits for something that is not here
+	IDWorkerRestarted = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0a" // a worker was replaced by a fresh one
+	IDBus             = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0b" // the bus was lost or taken again
+	IDConfiguration   = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0c" // the configuration was read again, or refused
+	IDUnreadable      = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0d" // a file of the home can't be read
+	IDSandbox         = "5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e" // a folder is read-only in the unit's sandbox
 )
 
 // Options of a log.

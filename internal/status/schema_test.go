@@ -153,9 +153,33 @@ func fieldsOf(typ reflect.Type, optional bool, properties object, required *[]st
 		if opts == "omitempty" && t.Kind() == reflect.Pointer {
 			t = t.Elem() // it is absent rather than null
 		}
-		properties[name] = schemaOf(t)
+		property := schemaOf(t)
+		if m := meanings[name]; m != "" {
+			property["description"] = m
+		}
+		properties[name] = property
 		if opts != "omitempty" && !optional {
 			*required = append(*required, name)
+		}
+	}
+}
+
+func TestEachMeaningIsThatOfAKey(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(schemaDir, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	for key := range meanings {
+		if !bytes.Contains(all, []byte(`"`+key+`": {`)) {
+			t.Errorf("no document has %q", key)
 		}
 	}
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ipfskit.org/intelligent/internal/testenv"
+)
+
+func TestReferenceAndManualsAreWhatIsGenerated(t *testing.T) {
+	root := testenv.Source(t)
+	want, err := generate(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range want {
+		is, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil || string(is) != text {
+			t.Errorf("%s is not what the source says (%v): make docs", path, err)
+		}
+	}
+	for _, place := range places {
+		entries, err := os.ReadDir(filepath.Join(root, place))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if _, ok := want[place+"/"+e.Name()]; !ok {
+				t.Errorf("%s/%s is not generated: make docs", place, e.Name())
+			}
+		}
+	}
+}
+
+func TestManualsAreCleanForMandoc(t *testing.T) {
+	if _, err := exec.LookPath("mandoc"); err != nil {
+		testenv.Skip(t, "mandoc is not installed")
+	}
+	for path, text := range manPages() {
+		cmd := exec.Command("mandoc", "-T", "lint", "-W", "warning")
+		cmd.Stdin = strings.NewReader(text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", path, err, out)
+		}
+	}
+}
+
+// Each subject of the reference is there: nothing was lost on the way from the source.
+func TestReferenceHoldsWhatTheSourceHas(t *testing.T) {
+	pages, err := generate(testenv.Source(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, words := range map[string][]string{
+		"commands.md":      {"### sync", "`--backend BACKEND`", "### task cancel", "| 78 | the configuration is wrong |"},
+		"configuration.md": {"`limits.tasks`", "`15s`", "from 1 to 64"},
+		"dbus.md":          {"`GetStatus`", "`HealthPercent`", "## org.ipfskit.Intelligent1.Worker"},
+		"schemas.md":       {"## status", "`backend_health_summary.health_percentage`"},
+		"doctor.md":        {"`path-hangs` | error | the folder … of backend … does not answer", "`endpoint-refused`", "`dirty-many` | info"},
+		"journal.md":       {"`BACKEND`", "a mark is cleared"},
+	} {
+		for _, w := range words {
+			if !strings.Contains(pages["docs/reference/"+page], w) {
+				t.Errorf("%s has no %q", page, w)
+			}
+		}
+	}
+}
