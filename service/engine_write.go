@@ -258,11 +258,13 @@ func (s *Service) Reload(ctx context.Context) error {
 	cfg, warnings, err := config.Load(s.opts.Paths.Config)
 	if err != nil {
 		s.log.WithField(logging.FieldMessageID, logging.IDConfiguration).WithError(err).Error("the new configuration is wrong; the old one stays")
+		s.setTrouble("configuration", "the new configuration is wrong, and the old one stays: "+firstLine(err.Error()))
 		return status.Errorf(status.InvalidArgument, "the configuration is wrong, and the old one stays:\n%v", err)
 	}
 	for _, w := range warnings {
 		s.log.Warn(w.String())
 	}
+	s.clearTrouble("configuration")
 	s.cfg.Store(cfg)
 	if lv, err := logging.ParseLevel(cfg.LogLevel); err == nil {
 		s.log.SetLevel(lv)

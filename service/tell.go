@@ -126,7 +126,7 @@ func (s *Service) state() (state, why string) {
 	case s.busLost != "":
 		return status.StateDegraded, "the bus is lost: " + s.busLost
 	}
-	for _, kind := range []string{"sandbox", "read", "state", "network", "watch"} {
+	for _, kind := range []string{"sandbox", "configuration", "read", "state", "network", "watch"} {
 		if t := s.trouble[kind]; t != "" {
 			return status.StateDegraded, t
 		}

@@ -10,6 +10,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/logging"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
@@ -42,6 +43,8 @@ func (s *Service) update(name string, atStart bool) {
 	s.retarget(e)
 	if after := e.healthState(); old != nil && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
 		s.healthChanged(e, before, after, cmp.Or(e.misconfigured, "its configuration was mended"))
+	} else if old == nil && e.misconfigured != "" && e.cat != nil && e.cat.Counted() {
+		s.log.WithField(logging.FieldBackend, name).WithField(logging.FieldMessageID, logging.IDBackendHealth).Warnf("can't be used as it is configured: %s", e.misconfigured)
 	}
 	switch {
 	case e.cat == nil || !e.cat.Counted():

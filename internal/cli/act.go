@@ -120,7 +120,7 @@ var restoreWhat = []string{"buckets", "metadata", "pins"}
 func (a *app) restoreCommand() *cobra.Command {
 	var o client.RestoreOptions
 	var w waiting
-	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata|pins", Short: "Write a backup back, into the home or another folder", Args: takes(2, 2),
+	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata", Short: "Write a backup back, into the home or another folder", Args: takes(2, 2),
 		Long: "Write the newest backup on a backend, or the one that --backup names, back into\n" +
 			"the home, or into another folder. Without --overwrite nothing that is there is\n" +
 			"touched; with it, what was there is kept beside what replaces it."}

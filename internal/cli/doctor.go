@@ -96,6 +96,11 @@ func (a *app) askService(ctx context.Context) (*doctor.Service, error) {
 			f.Severity = status.SeverityError
 		}
 		s.Issues = append(s.Issues, f)
+		for n := range s.Blocked {
+			if f.Code == "backend-blocked" && s.Blocked[n].Name == f.Subject {
+				s.Blocked[n].Blocked = f.Why
+			}
+		}
 	}
 	return s, nil
 }

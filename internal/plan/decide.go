@@ -210,7 +210,7 @@ func (p *planner) reconcile() {
 		due = after
 	}
 	if p.now.Before(due) {
-		p.why("compared whole%s", until(due))
+		p.why("the next whole comparison is due%s", until(due))
 		p.wake(due)
 		return
 	}
@@ -235,7 +235,7 @@ func (p *planner) probe() {
 	}
 	next := v.Health.NextProbe
 	if p.now.Before(next) {
-		p.why("health is %s, checked %s; probed%s", v.Health.State, stamp(v.Health.LastCheck), until(next))
+		p.why("health is %s, checked %s; the next probe is due%s", v.Health.State, stamp(v.Health.LastCheck), until(next))
 		p.wake(next)
 		return
 	}
@@ -308,7 +308,7 @@ func (p *planner) verify() {
 		due = after
 	}
 	if p.now.Before(due) {
-		p.why("read back%s", until(due))
+		p.why("the next reading back is due%s", until(due))
 		p.wake(due)
 		return
 	}

@@ -107,6 +107,11 @@ func backendIssues(f Facts) []issue {
 			add(SeverityError, "backend-misconfigured", "backend "+name+" can't be used as it is configured", b.LastError,
 				"mend its configuration; ipfs-kit-intelligent explain "+name, time.Time{})
 		case HealthUnhealthy:
+			if b.LastError == "" && !b.LastCheck.IsZero() {
+				add(SeverityWarning, "backend-unhealthy", "backend "+name+" failed, and its last check went well", "it is healthy again after some in a row",
+					"wait, or now: ipfs-kit-intelligent check "+name, b.LastCheck)
+				break
+			}
 			add(SeverityError, "backend-unhealthy", fmt.Sprintf("backend %s failed its last %d checks", name, b.ErrorCount), b.LastError,
 				"see that it runs and can be reached at "+orText(b.Endpoint, "its place")+", then ipfs-kit-intelligent check "+name, b.LastCheck)
 		case HealthDegraded:
