@@ -26,7 +26,7 @@ $(LINT):
 	GOBIN=$(CACHE)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVER)
 
 bench: build
-	$(GO) run ./scripts/bench
+	IPFSKIT_PYTHON=$${IPFSKIT_PYTHON:-$$(scripts/pyenv || true)} $(GO) run ./scripts/bench
 
 run: build
 	$(GO) run ./scripts/demo

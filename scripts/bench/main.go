@@ -57,14 +57,9 @@ func measure(n int) (err error) {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
 	}()
-	h, err := sample.New(dir)
+	h, err := makeHome(dir, n)
 	if err != nil {
 		return err
-	}
-	for i := range n {
-		if err := h.Backend(fmt.Sprintf("disk-%05d", i)); err != nil {
-			return err
-		}
 	}
 	s, ready, err := start(dir, h)
 	if err != nil {
@@ -96,6 +91,32 @@ func measure(n int) (err error) {
 	fmt.Printf("%8d %8.0fms %10.2fms %10.2fms %10.2fms %10.2fms %8.1f %10.0fms %7.1fMiB\n", n, ms(ready), ms(p(detected, 50)), ms(p(cleared, 50)), ms(p(cleared, 99)),
 		ms(atomic), float64(p(cleared, 50))/float64(atomic), ms(idle), float64(rss)/(1<<20))
 	return nil
+}
+
+// backend is the name of the i-th one.
+func backend(i int) string { return fmt.Sprintf("fs-%06d", i) }
+
+// makeHome makes a home as scripts/gen_home.py does where there is a python for it: both layouts of
+// configurations, ten buckets a backend in two registries, mappings, pins. Else one with configurations alone.
+func makeHome(dir string, n int) (sample.Home, error) {
+	h, err := sample.New(dir)
+	if err != nil {
+		return h, err
+	}
+	if python := os.Getenv("IPFSKIT_PYTHON"); python != "" {
+		h.Disks = filepath.Join(dir, "storage")
+		out, err := exec.Command(python, "scripts/gen_home.py", "--backends", strconv.Itoa(n), "--buckets", strconv.Itoa(10*n), "--fs-root", dir).CombinedOutput()
+		if err != nil {
+			return h, fmt.Errorf("make a home: %w: %s", err, out)
+		}
+		return h, nil
+	}
+	for i := range n {
+		if err := h.Backend(backend(i)); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -241,7 +262,7 @@ func (s *service) idle() (time.Duration, int64, error) {
 // latency marks backends one after the other, and times until the log says dirty, and the mark is cleared.
 func latency(h sample.Home, s *service, n, marks int) (detected, cleared []time.Duration, err error) {
 	for i := range marks {
-		name := fmt.Sprintf("disk-%05d", i*97%n)
+		name := backend(i * 97 % n)
 		cid, err := h.Content(uint64(i), 2, 2<<10)
 		if err != nil {
 			return nil, nil, err
