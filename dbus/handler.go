@@ -190,23 +190,25 @@ func (s *Server) children(path godbus.ObjectPath) (out []string) {
 	return out
 }
 
-// listed are the objects that ObjectManager tells of: workers, tasks, and backends up to the configured number.
-func (s *Server) listed() (out []object) {
+func workerObjects() (out []object) {
 	for _, w := range status.Workers {
 		out = append(out, workerObject(w))
 	}
-	return append(out, s.pub.objects()...)
+	return out
 }
 
+// managedObjects tells of workers, tasks, and backends up to the configured number. It answers between two signals: whoever listens too is told of each object once.
 func managedObjects(c *call) ([]any, error) {
-	out := map[godbus.ObjectPath]map[string]map[string]godbus.Variant{}
-	for _, o := range c.s.listed() {
-		if v, ok := c.s.values(o); ok {
-			c.s.pub.read(o, v)
-			out[o.path] = map[string]map[string]godbus.Variant{o.kind: v.variants()}
+	return nil, c.s.pub.listing(func(now []object) error {
+		out := map[godbus.ObjectPath]map[string]map[string]godbus.Variant{}
+		for _, o := range append(workerObjects(), now...) {
+			if v, ok := c.s.values(o); ok {
+				c.s.pub.read(o, v)
+				out[o.path] = map[string]map[string]godbus.Variant{o.kind: v.variants()}
+			}
 		}
-	}
-	return []any{out}, nil
+		return c.reply(out)
+	})
 }
 
 // propertiesOf finds the interface that a Properties call is about.

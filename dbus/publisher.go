@@ -115,6 +115,21 @@ func (p *publisher) disconnected() {
 func (p *publisher) objects() []object {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.inOrder()
+}
+
+// listing calls f with the objects at a moment that stands between two signals: what came
+// or went before was told before, and nothing is told until f returns.
+func (p *publisher) listing(f func([]object) error) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	var now []object
+	p.send(func(*dirtyObject) bool { return false }, func() { now = p.inOrder() })
+	return f(now)
+}
+
+// inOrder is objects for one who holds mu.
+func (p *publisher) inOrder() []object {
 	out := make([]object, 0, len(p.listed))
 	for _, path := range sortedKeys(p.listed) {
 		out = append(out, p.listed[path])
@@ -127,8 +142,14 @@ func (p *publisher) objects() []object {
 func (p *publisher) flush(wanted func(*dirtyObject) bool) (next time.Time) {
 	p.sending.Lock()
 	defer p.sending.Unlock()
+	return p.send(wanted, func() {})
+}
+
+// send is flush for one who holds sending; then is called under mu, when what is told was chosen.
+func (p *publisher) send(wanted func(*dirtyObject) bool, then func()) (next time.Time) {
 	p.mu.Lock()
 	conn, signals := p.up, p.take()
+	then()
 	about, due := map[godbus.ObjectPath]bool{}, map[godbus.ObjectPath]object{}
 	for _, sg := range signals {
 		about[sg.about.path] = true
