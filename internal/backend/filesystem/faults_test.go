@@ -88,7 +88,7 @@ func (r *faultyRoot) Lstat(name string) (fs.FileInfo, error) {
 	return r.Root.Lstat(name)
 }
 
-func (r *faultyRoot) ReadDir(name string) ([]fs.DirEntry, error) {
+func (r *faultyRoot) ReadDir(name string) ([]fsys.Entry, error) {
 	if err := r.f.before("readdir", name); err != nil {
 		return nil, err
 	}
