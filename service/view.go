@@ -2,6 +2,8 @@ package service
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -180,7 +182,10 @@ func plainError(err error) string {
 	return redact.Text(err.Error())
 }
 
-// homeID names the home in backups.
+// homeIDLimit is how long the name of a home in backups may be.
+const homeIDLimit = 64
+
+// homeID names the home in backups; a long name ends in a hash of all of it.
 func homeID(path string) string {
 	h := hostname() + ":" + path
 	out := make([]byte, 0, len(h))
@@ -192,5 +197,10 @@ func homeID(path string) string {
 			out = append(out, '_')
 		}
 	}
-	return string(out[:min(len(out), 100)])
+	if len(out) > homeIDLimit {
+		sum := sha256.Sum256([]byte(h))
+		const hash = 16
+		return string(out[:homeIDLimit-hash-1]) + "-" + hex.EncodeToString(sum[:hash/2])
+	}
+	return string(out)
 }
