@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/config"
@@ -210,18 +209,15 @@ func (s *Service) simple(ctx context.Context, names []string, kind string, usual
 
 // Restore queues a restore.
 func (s *Service) Restore(ctx context.Context, name, what string, o dbus.RestoreOptions) (uint64, error) {
-	if !slices.Contains([]string{home.SetBuckets, home.SetMetadata}, what) {
-		if what == "pins" {
-			return 0, status.Errorf(status.Unsupported, "restoring pins is not there yet; a backend's content is read as a source by every sync")
-		}
-		return 0, status.Errorf(status.InvalidArgument, "what %q is none of: buckets, metadata, pins", what)
-	}
 	ids, err := s.enqueue(ctx, func() ([]*entry, error) {
 		list, err := s.pick([]string{name})
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = unusableOne(list)
 		}
-		return list, unusableOne(list)
+		if err == nil {
+			err = checkRestore(name, what, o)
+		}
+		return list, err
 	}, func(*entry) request {
 		return request{Kind: status.KindRestore, What: what, Into: o.Into, Backup: o.Backup, Overwrite: o.Overwrite}
 	})

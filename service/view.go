@@ -3,7 +3,6 @@ package service
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -182,10 +181,8 @@ func plainError(err error) string {
 	return redact.Text(err.Error())
 }
 
-// homeIDLimit is how long the name of a home in backups may be.
-const homeIDLimit = 64
-
-// homeID names the home in backups; a long name ends in a hash of all of it.
+// homeID names the home in backups, in at most 64 characters, which is what they allow:
+// of a longer name the beginning stays, and a sum tells it from others that begin so.
 func homeID(path string) string {
 	h := hostname() + ":" + path
 	out := make([]byte, 0, len(h))
@@ -197,10 +194,9 @@ func homeID(path string) string {
 			out = append(out, '_')
 		}
 	}
-	if len(out) > homeIDLimit {
+	if len(out) > 64 {
 		sum := sha256.Sum256([]byte(h))
-		const hash = 16
-		return string(out[:homeIDLimit-hash-1]) + "-" + hex.EncodeToString(sum[:hash/2])
+		return fmt.Sprintf("%s-%x", out[:47], sum[:8])
 	}
 	return string(out)
 }

@@ -179,6 +179,30 @@ func (h *Home) LocalPins(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
+// KeepMappingAside renames the mapping of a backend, beside it, so that a new one
+// can be made; it tells the name that it has then, empty where there was none.
+func (h *Home) KeepMappingAside(name string) (string, error) {
+	if !safeName(name) {
+		return "", fmt.Errorf("move the mapping of %q aside: that is no name of a backend", name)
+	}
+	file := mappingFile(name)
+	kept := file + ".damaged-" + h.clk.Now().UTC().Format("20060102T150405.000000")
+	err := h.root.Rename(file, kept)
+	if absent(err) {
+		return "", nil
+	}
+	if err == nil {
+		err = h.root.SyncDir(path.Dir(file))
+	}
+	if err != nil {
+		return "", fmt.Errorf("move %s aside: %w", file, err)
+	}
+	return kept, nil
+}
+
+// MappingFile is where a backend's mapping lies, below the home.
+func MappingFile(name string) string { return mappingFile(name) }
+
 // mappingColumns are upstream's; all are texts.
 var mappingColumns = []parquetfile.ColumnSpec{{Name: "cid"}, {Name: "car_file_path"}, {Name: "backend_name"}, {Name: "created_at"}, {Name: "status"}, {Name: "metadata"}}
 
