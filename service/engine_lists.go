@@ -164,6 +164,11 @@ func (s *Service) Tasks(q status.TaskQuery) (page []status.Task, cursor string, 
 		page = page[:limit]
 		cursor = taskCursor + strconv.FormatUint(page[limit-1].ID, 10)
 	}
+	if len(page) == 0 && q.Backend != "" && rest == "" { // one that is no backend any more may have tasks still
+		if _, ok := s.Backend(q.Backend); !ok {
+			return nil, "", noBackend(q.Backend)
+		}
+	}
 	return page, cursor, nil
 }
 

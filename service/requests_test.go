@@ -330,6 +330,18 @@ func TestWithoutInotifyTheSweepFindsEverything(t *testing.T) {
 	}
 }
 
+// A backup's set takes 64 letters. Two homes whose long paths begin alike are two homes there.
+func TestHomeWithALongPathHasANameThatBackupsTake(t *testing.T) {
+	long := "/home/" + strings.Repeat("long/", 30)
+	a, b := homeID(long+"a"), homeID(long+"b")
+	if len(a) != homeIDLimit || len(b) != homeIDLimit || a == b {
+		t.Errorf("%q and %q", a, b)
+	}
+	if short := homeID("/h"); !strings.HasSuffix(short, "__h") {
+		t.Errorf("a short one is kept as it was: %q", short)
+	}
+}
+
 // Content that comes while the service is away unblocks what waited for it, at the next start and not hours later.
 func TestContentThatCameWhileTheServiceWasAwayIsFoundAtTheStart(t *testing.T) {
 	w := newWorld(t)

@@ -193,12 +193,3 @@ func isInvalid(err error) bool {
 	var e *status.Error
 	return errors.As(err, &e) && e.Code == status.InvalidArgument
 }
-
-// A home deep below others is backed up too, and not under the name of its neighbour.
-func TestLongNamesOfHomesAreToldApart(t *testing.T) {
-	long := "/" + strings.Repeat("folder/", 30)
-	a, b := homeID(long+"a"), homeID(long+"b")
-	if len(a) != 64 || len(b) != 64 || a == b || homeID("/home/x") != homeID("/home/x") || strings.Contains(homeID("/x"), "/") {
-		t.Errorf("%s %s", a, b)
-	}
-}

@@ -3,6 +3,7 @@ package service
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -181,8 +182,10 @@ func plainError(err error) string {
 	return redact.Text(err.Error())
 }
 
-// homeID names the home in backups, in at most 64 characters, which is what they allow:
-// of a longer name the beginning stays, and a sum tells it from others that begin so.
+// homeIDLimit is how long the name of a home in backups may be.
+const homeIDLimit = 64
+
+// homeID names the home in backups; a long name ends in a hash of all of it.
 func homeID(path string) string {
 	h := hostname() + ":" + path
 	out := make([]byte, 0, len(h))
@@ -194,9 +197,10 @@ func homeID(path string) string {
 			out = append(out, '_')
 		}
 	}
-	if len(out) > 64 {
+	if len(out) > homeIDLimit {
 		sum := sha256.Sum256([]byte(h))
-		return fmt.Sprintf("%s-%x", out[:47], sum[:8])
+		const hash = 16
+		return string(out[:homeIDLimit-hash-1]) + "-" + hex.EncodeToString(sum[:hash/2])
 	}
 	return string(out)
 }

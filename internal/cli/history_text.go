@@ -23,9 +23,6 @@ type historyText struct {
 	lines                           int
 }
 
-// historyWidth is how wide a line of text is at most.
-const historyWidth = 80
-
 // show prints one line, or only counts it.
 func (h *historyText) show(l *historyLine) error {
 	h.lines++
@@ -179,34 +176,12 @@ func times(n int64) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// print writes one line of at most 80 columns; what is cut is in --json.
+// print writes one line, of a terminal as many as it takes.
 func (h *historyText) print(stamp, layout, subject, text string) {
 	if t, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
 		stamp = t.In(h.a.clk.Now().Location()).Format(layout)
 	}
-	fmt.Fprintln(h.a.env.Stdout, clip(stamp+"  "+subject+": "+text, historyWidth))
-}
-
-// clip cuts a text to a width, colours not counted.
-func clip(text string, width int) string {
-	n, escape, at := 0, false, len(text)
-	for i, r := range text {
-		escape = escape || r == '\x1b'
-		if !escape {
-			if n == width-1 {
-				at = i
-			}
-			n++
-		}
-		escape = escape && r != 'm'
-	}
-	if n <= width {
-		return text
-	}
-	if strings.Contains(text[:at], "\x1b") {
-		return text[:at] + "…\x1b[0m"
-	}
-	return text[:at] + "…"
+	h.a.line(stamp+"  "+subject+": "+text, "    ")
 }
 
 // tidy takes from what others wrote all that could move the cursor or paint.
@@ -256,9 +231,9 @@ func (h *historyText) sumUp(q status.HistoryQuery) {
 	if len(parts) == 0 {
 		return
 	}
-	fmt.Fprintln(h.a.env.Stdout, h.a.style.bold(span+":"))
+	h.a.line(h.a.style.bold(span+":"), "  ")
 	for _, p := range parts {
-		fmt.Fprintln(h.a.env.Stdout, "  "+p)
+		h.a.line("  "+p, "    ")
 	}
 }
 

@@ -134,6 +134,9 @@ func (a *app) logFile(ctx context.Context, path string, q logQuery) error {
 	if err := t.past(); err != nil {
 		return err
 	}
+	if !q.follow && !t.any {
+		a.note("The log " + path + " has no such lines.")
+	}
 	gone := make(chan struct{})
 	defer whenReaderGoes(a.env.Stdout, func() { close(gone) })()
 	for q.follow {
@@ -166,6 +169,7 @@ type tailing struct {
 	r    *bufio.Reader
 	part string // of a line that has no end yet
 	at   int64  // what was read
+	any  bool   // something was shown
 }
 
 // past shows the lines that are there, or the last of them.
@@ -242,6 +246,7 @@ func (t *tailing) print(line string) error {
 	if !t.wanted(line) {
 		return nil
 	}
+	t.any = true
 	_, err := fmt.Fprintln(t.a.env.Stdout, visible(line))
 	return err
 }

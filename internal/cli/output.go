@@ -37,8 +37,11 @@ func (s style) size() (columns, lines int) {
 		return 0, 0
 	}
 	columns, lines, err := term.GetSize(int(s.tty.Fd()))
-	if err != nil || columns <= 0 || lines <= 0 {
-		return usualWidth, usualHeight
+	if err != nil || columns <= 0 {
+		columns = usualWidth
+	}
+	if err != nil || lines <= 0 {
+		lines = usualHeight
 	}
 	return columns, lines
 }
@@ -58,27 +61,22 @@ func (s style) bold(text string) string { return s.paint("1", text) }
 // say prints a line that was asked for; with --json it is not wanted.
 func (a *app) say(line string) {
 	if !a.json {
-		fmt.Fprintln(a.env.Stdout, line)
+		a.line(line, "  ")
 	}
 }
 
-// tell prints a text below others: on a terminal broken between words where a
-// line ends, with its lines indented, elsewhere whole.
-func (a *app) tell(first, indent, text string) {
+// line prints a text: on a terminal broken between words where a line ends, with
+// what follows indented, elsewhere whole.
+func (a *app) line(text, indent string) {
 	columns, _ := a.style.size()
-	line := first
-	for i, word := range strings.Fields(text) {
-		if i > 0 && columns > 0 && width(line)+1+width(word) > columns {
-			fmt.Fprintln(a.env.Stdout, line)
-			line = indent + word
-			continue
-		}
-		if i > 0 {
-			line += " "
-		}
-		line += word
+	for _, l := range wrap(text, indent, columns) {
+		fmt.Fprintln(a.env.Stdout, l)
 	}
-	fmt.Fprintln(a.env.Stdout, line)
+}
+
+// tell is line for a text that others wrote, which may have lines of its own.
+func (a *app) tell(first, indent, text string) {
+	a.line(first+strings.Join(strings.Fields(text), " "), indent)
 }
 
 // note prints a line beside what was asked for.
@@ -101,8 +99,9 @@ func decode(doc []byte, to any) error {
 // cellLimit is how much of a terminal a cell that is not the last may take.
 const cellLimit = 32
 
-// table prints columns that are as wide as their widest cell. On a terminal
-// long cells are cut, so that each row is one line; elsewhere they are whole.
+// table prints columns that are as wide as their widest cell. On a terminal long
+// cells are cut, and what does not fit beside the others stands below them, in
+// all rows alike; elsewhere each row is one line, and whole.
 func (a *app) table(head []string, rows [][]string) {
 	columns, _ := a.style.size()
 	all := append([][]string{head}, rows...)
@@ -111,23 +110,47 @@ func (a *app) table(head []string, rows [][]string) {
 		for i := range r {
 			r[i] = visible(r[i])
 			if columns > 0 && i < len(r)-1 {
-				r[i] = cut(r[i], cellLimit)
+				r[i] = cut(r[i], min(cellLimit, columns))
 			}
 			widths[i] = max(widths[i], width(r[i]))
 		}
 	}
+	below := breaks(widths, columns)
 	for _, r := range all {
-		var sb strings.Builder
+		line := ""
 		for i, c := range r {
-			sb.WriteString(c)
+			if below[i] {
+				fmt.Fprintln(a.env.Stdout, strings.TrimRight(line, " "))
+				line = "  "
+			}
+			line += c
 			if i < len(r)-1 {
-				sb.WriteString(strings.Repeat(" ", widths[i]-width(c)+2))
+				line += strings.Repeat(" ", widths[i]-width(c)+2)
 			}
 		}
-		line := strings.TrimRight(sb.String(), " ")
+		line = strings.TrimRight(line, " ")
 		if columns > 0 {
 			line = cut(line, columns)
 		}
 		fmt.Fprintln(a.env.Stdout, line)
 	}
+}
+
+// lastCell is how much of a line the last cell of a row has at least, if it is so long.
+const lastCell = 20
+
+// breaks tells before which cells of a row a new line begins. The last one, which is cut, may be longer than its room.
+func breaks(widths []int, columns int) []bool {
+	out := make([]bool, len(widths))
+	at := 0
+	for i, w := range widths {
+		if i == len(widths)-1 {
+			w = min(w, lastCell)
+		}
+		if columns > 0 && i > 0 && at+w > columns {
+			out[i], at = true, 2
+		}
+		at += widths[i] + 2
+	}
+	return out
 }

@@ -28,10 +28,10 @@ func (a *app) showPeriods(v insightsView) {
 		if len(parts) == 0 {
 			parts = []string{"nothing is recorded"}
 		}
-		fmt.Fprintf(a.env.Stdout, "%s%-8s %s\n", head, p.name, strings.Join(parts, ", "))
+		a.line(fmt.Sprintf("%s%-8s %s", head, p.name, strings.Join(parts, ", ")), countsIndent+"  ")
 		head = "          "
 		if s := p.v.Spared; s != nil && s.Checks.Fixed+s.Backups.Fixed > 0 {
-			fmt.Fprintf(a.env.Stdout, "%s         spared %d of %d checks, %d of %d backups\n", head, s.Checks.Spared, s.Checks.Fixed, s.Backups.Spared, s.Backups.Fixed)
+			a.line(fmt.Sprintf("%s         spared %d of %d checks, %d of %d backups", head, s.Checks.Spared, s.Checks.Fixed, s.Backups.Spared, s.Backups.Fixed), countsIndent+"  ")
 		}
 	}
 }

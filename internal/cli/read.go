@@ -43,29 +43,29 @@ func (a *app) showInsights(doc []byte) error {
 	if err := decode(doc, &v); err != nil {
 		return err
 	}
-	out := a.env.Stdout
-	fmt.Fprintf(out, "Buckets:  %d; %d to be backed up; %.1f pins each on average\n", v.Buckets.Total, v.Buckets.NeedBackup, v.Buckets.Average)
-	fmt.Fprintf(out, "Backends: %d%s\n", v.Backends.Total, distribution(v.Backends.Types))
+	out := func(format string, args ...any) { a.line(fmt.Sprintf(format, args...), countsIndent+"  ") }
+	out("Buckets:  %d; %d to be backed up; %.1f pins each on average", v.Buckets.Total, v.Buckets.NeedBackup, v.Buckets.Average)
+	out("Backends: %d%s", v.Backends.Total, distribution(v.Backends.Types))
 	if avg, ok := v.Backends.Responses["average_ms"]; ok {
-		fmt.Fprintf(out, "Response: %.1f ms on average, %.1f ms at most\n", avg, v.Backends.Responses["max_ms"])
+		out("Response: %.1f ms on average, %.1f ms at most", avg, v.Backends.Responses["max_ms"])
 	}
-	fmt.Fprintf(out, "Pins:     %d%s\n", v.Pins.Total, distribution(v.Pins.ByStatus))
+	out("Pins:     %d%s", v.Pins.Total, distribution(v.Pins.ByStatus))
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
-		fmt.Fprintf(out, "          %s on %s\n", plural(uint64(max(v.Pins.Redundancy[level], 0)), "CID", "CIDs"), backendsWord(level)) //nolint:gosec // not negative
+		out("          %s on %s", plural(uint64(max(v.Pins.Redundancy[level], 0)), "CID", "CIDs"), backendsWord(level)) //nolint:gosec // not negative
 	}
 	colon := ":"
 	if len(v.Sync.Need) == 0 {
 		colon = ""
 	}
-	fmt.Fprintf(out, "To do:    %s; %s%s\n", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
+	out("To do:    %s; %s%s", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
 		plural(uint64(max(v.Sync.Count, len(v.Sync.Need))), "backend needs a sync", "backends need a sync"), colon)
 	for _, n := range v.Sync.Need {
-		fmt.Fprintf(out, "          %s\n", n)
+		out("          %s", n)
 	}
 	if more := v.Sync.Count - len(v.Sync.Need); more > 0 {
-		fmt.Fprintf(out, "          … and %d more\n", more)
+		out("          … and %d more", more)
 	}
-	fmt.Fprintf(out, "Metadata: read %s ago\n", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
+	out("Metadata: read %s ago", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
 	a.showPeriods(v)
 	return nil
 }
@@ -154,19 +154,19 @@ func (a *app) errorsCommand() *cobra.Command {
 func (a *app) backendsCommand() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{Use: "backends", Short: "All backends", Args: takes(0, 0)}
-	cmd.Flags().StringVar(&state, "state", "", "only those in this `state`")
-	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, _ []string) error {
-		var all []status.Backend
-		q := status.BackendQuery{State: state, Limit: 1000}
-		for {
-			page, cursor, err := c.ListBackends(ctx, q)
-			if err != nil {
-				return err
-			}
-			all = append(all, page...)
-			if q.Cursor = cursor; cursor == "" {
-				break
-			}
+	cmd.Flags().StringVar(&state, "state", "", "only those in this `state` (dirty, paused, unhealthy …)")
+	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
+		if err := oneOf("--state", state, backendStates); err != nil {
+			return err
+		}
+		c, err := a.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close() //nolint:errcheck // it was only asked
+		all, err := listBackends(ctx, c, state)
+		if err != nil {
+			return err
 		}
 		if a.json {
 			doc, err := status.BackendsDocument(all, "")
@@ -175,20 +175,57 @@ func (a *app) backendsCommand() *cobra.Command {
 			}
 			return a.printJSON(doc)
 		}
+		if len(all) == 0 {
+			a.showNoBackends(state)
+			return nil
+		}
+		held := map[string]string{} // the rows of the list don't tell
+		for _, how := range []string{"blocked", "paused"} {
+			some, err := listBackends(ctx, c, how)
+			if err != nil {
+				return err
+			}
+			for _, b := range some {
+				held[b.Name] += ", " + how
+			}
+		}
 		var rows [][]string
 		for _, b := range all {
-			dirty := "clean"
+			state := "clean"
 			if b.Dirty {
-				dirty = fmt.Sprintf("dirty (%d)", b.PendingActions)
+				state = fmt.Sprintf("dirty (%d)", b.PendingActions)
 			}
 			response := "-"
 			if b.ResponseMS > 0 {
 				response = fmt.Sprintf("%.1f ms", b.ResponseMS)
 			}
-			rows = append(rows, []string{b.Name, b.Type, b.Health, dirty, response})
+			rows = append(rows, []string{b.Name, b.Type, b.Health, state + held[b.Name], response})
 		}
-		a.table([]string{"BACKEND", "TYPE", "HEALTH", "MARK", "RESPONSE"}, rows)
+		a.table([]string{"BACKEND", "TYPE", "HEALTH", "STATE", "RESPONSE"}, rows)
 		return nil
 	})
 	return cmd
+}
+
+// listBackends reads all pages.
+func listBackends(ctx context.Context, c *client.Client, state string) (all []status.Backend, err error) {
+	for q := (status.BackendQuery{State: state, Limit: 1000}); ; {
+		page, cursor, err := c.ListBackends(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if q.Cursor = cursor; cursor == "" {
+			return all, nil
+		}
+	}
+}
+
+// showNoBackends says that there are none, or none in a state.
+func (a *app) showNoBackends(state string) {
+	if state != "" {
+		a.say(noneIn(state))
+		return
+	}
+	a.say("There are no backends: none is configured in backends/NAME.yaml of the home.")
 }

@@ -43,43 +43,51 @@ func (a *app) statusCommand() *cobra.Command {
 		if err := decode(doc, &v); err != nil {
 			return err
 		}
-		a.showStatus(v, detailed || len(args) > 0 || state != "")
+		a.showStatus(v, detailed || len(args) > 0 || state != "", state)
 		return nil
 	})
 	return cmd
 }
 
-// showStatus prints problems first.
-func (a *app) showStatus(v statusView, detailed bool) {
-	out := a.env.Stdout
-	fmt.Fprintln(out, a.style.bold(headline(v)))
+// noneIn says that no backend is in a state.
+func noneIn(state string) string { return "No backend is " + state + "." }
+
+// countsIndent is below the words of the lines that count things.
+const countsIndent = "          "
+
+// showStatus prints problems first; a state that was asked for is named where nothing is in it.
+func (a *app) showStatus(v statusView, detailed bool, state string) {
+	a.line(a.style.bold(headline(v)), "  ")
 	if v.Service.Reason != "" {
-		fmt.Fprintln(out, a.style.warn(v.Service.Reason))
+		a.line(a.style.warn(v.Service.Reason), "  ")
 	}
 	for _, alert := range v.Alerts {
-		fmt.Fprintf(out, "%s %s, for %s\n", a.style.bad(alert.Severity+":"), alert.Title, a.span(alert.Since))
+		a.line(fmt.Sprintf("%s %s, for %s", a.style.bad(alert.Severity+":"), alert.Title, a.span(alert.Since)), "  ")
 	}
 	for _, p := range v.Problems {
 		a.tell("", "    ", "can't be read: "+p.Error)
 	}
 	if more := v.ProblemCount - len(v.Problems); more > 0 {
-		fmt.Fprintf(out, "… and %s more that can't be read: %s status --detailed\n", plural(uint64(more), "file", "files"), a.name)
+		a.line(fmt.Sprintf("… and %s more that can't be read: %s status --detailed", plural(uint64(more), "file", "files"), a.name), "  ")
 	}
 	for _, name := range byUrgency(v.Details) {
 		a.showBackend(name, v.Details[name], detailed)
 	}
 	if v.Count > len(v.Details) {
-		fmt.Fprintf(out, "… and %d more: %s status --detailed\n", v.Count-len(v.Details), a.name)
+		a.line(fmt.Sprintf("… and %d more: %s status --detailed", v.Count-len(v.Details), a.name), "  ")
+	}
+	if state != "" && v.Count == 0 {
+		a.line("  "+noneIn(state), "    ")
 	}
 	for _, line := range a.counts(v) {
-		fmt.Fprintln(out, line)
+		a.line(line, countsIndent)
 	}
 	for _, t := range v.Tasks.Running {
-		fmt.Fprintf(out, "  task %d: %s %s: %s\n", t.ID, t.Kind, t.Backend, a.progress(t))
+		a.line(fmt.Sprintf("  task %d: %s %s: %s", t.ID, t.Kind, t.Backend, a.progress(t)), "    ")
 	}
 	a.showWorkers(v, detailed)
 	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 {
-		fmt.Fprintf(out, "Next:     %s health   (what to do about each problem)\n", a.name)
+		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
 }
 
@@ -132,8 +140,7 @@ func (a *app) counts(v statusView) []string {
 		lines = append(lines, "Paused:   no new task starts; "+until)
 	}
 	if v.Service.Unwatched > 0 {
-		lines = append(lines, fmt.Sprintf("Watches:  %d folders are beyond the kernel's limit and are looked at now and", v.Service.Unwatched),
-			"          then; raise it: sysctl fs.inotify.max_user_watches")
+		lines = append(lines, fmt.Sprintf("Watches:  %d folders are beyond the kernel's limit and are looked at now and then; raise it: sysctl fs.inotify.max_user_watches", v.Service.Unwatched))
 	}
 	return lines
 }
@@ -150,7 +157,7 @@ func (a *app) showWorkers(v statusView, detailed bool) {
 		if w.Error != nil {
 			text += ": " + *w.Error
 		}
-		fmt.Fprintln(a.env.Stdout, text)
+		a.line(text, countsIndent)
 	}
 }
 
@@ -217,8 +224,7 @@ func (a *app) showBackend(name string, b backendView, detailed bool) {
 	if len(words) == 0 {
 		words = append(words, "it had an error")
 	}
-	out := a.env.Stdout
-	fmt.Fprintf(out, "  %s: %s\n", name, strings.Join(words, ", "))
+	a.line(fmt.Sprintf("  %s: %s", name, strings.Join(words, ", ")), "    ")
 	for _, w := range why {
 		a.tell("    ", "    ", w)
 	}

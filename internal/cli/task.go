@@ -37,6 +37,9 @@ func (a *app) tasksCommand() *cobra.Command {
 				return err
 			}
 		}
+		if limit < 0 {
+			return usagef("--limit %d is below 0; 0 is all", limit)
+		}
 		if err := oneOf("--state", state, taskStates); err != nil {
 			return err
 		}
@@ -177,7 +180,7 @@ func (a *app) tooLate(err error) error {
 }
 
 func (a *app) showTask(t status.Task) {
-	say := func(format string, args ...any) { a.say(visible(fmt.Sprintf(format, args...))) }
+	say := func(format string, args ...any) { a.line(visible(fmt.Sprintf(format, args...)), "            ") }
 	say("task %d: %s %s: %s", t.ID, t.Kind, t.Backend, t.State)
 	say("  why:      %s", t.Reason)
 	say("  attempt:  %d, priority %d (1 is the most urgent)", t.Attempt, t.Priority)

@@ -100,9 +100,11 @@ func (l *live) table(v statusView) []string {
 	for _, alert := range v.Alerts {
 		head = append(head, l.a.style.bad(cut(alert.Severity+": "+alert.Title, columns)))
 	}
-	foot := l.a.counts(v)
-	for i := range foot {
-		foot[i] = cut(foot[i], columns)
+	var foot []string
+	for _, line := range l.a.counts(v) {
+		for _, part := range wrap(line, countsIndent, columns) {
+			foot = append(foot, cut(part, columns))
+		}
 	}
 	room := max(height-1-len(head)-len(foot), 2)
 	tasks := l.tasks(v, columns)

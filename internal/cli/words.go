@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -73,13 +74,49 @@ func escaped(doc []byte) (rune, int) {
 	return rune(doc[1]), 2
 }
 
-// width is how many columns a text takes.
+// width is how many columns a text takes, colours not counted.
 func width(s string) int {
 	n := 0
-	for _, r := range s {
-		n += runeWidth(r)
+	for _, w := range columnsOf(s) {
+		n += w
 	}
 	return n
+}
+
+// columnsOf gives the places of the characters of a text, and how many columns each takes; those of a colour take none.
+func columnsOf(s string) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		colour := false
+		for i, r := range s {
+			w := runeWidth(r)
+			if colour = colour || r == '\x1b'; colour {
+				w, colour = 0, r != 'm'
+			}
+			if !yield(i, w) {
+				return
+			}
+		}
+	}
+}
+
+// wrap breaks a line between words where a terminal's line ends; what follows is
+// indented. A word that is longer stays whole. 0 columns: nothing is broken.
+func wrap(line, indent string, columns int) (out []string) {
+	for columns > 0 && width(line) > columns {
+		begin, at, n := len(line)-len(strings.TrimLeft(line, " ")), -1, 0
+		for i, w := range columnsOf(line) {
+			if i > begin && line[i] == ' ' && (n <= columns || at < 0) {
+				at = i
+			}
+			n += w
+		}
+		if at < 0 {
+			break
+		}
+		out = append(out, strings.TrimRight(line[:at], " "))
+		line = indent + strings.TrimLeft(line[at:], " ")
+	}
+	return append(out, line)
 }
 
 func runeWidth(r rune) int {

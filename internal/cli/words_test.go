@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,26 @@ func TestSizesAndSpans(t *testing.T) {
 	for d, want := range map[time.Duration]string{1500 * time.Millisecond: "1 s", 90 * time.Second: "1 min", 36 * time.Hour: "36 h 0 min", 72 * time.Hour: "3 days"} {
 		if got := short(d); got != want {
 			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestLinesAreBrokenBetweenWordsAndLoseNothing(t *testing.T) {
+	text := "\x1b[31merror:\x1b[0m one two three four  five"
+	for columns, want := range map[int]string{0: text, 80: text, 14: "\x1b[31merror:\x1b[0m one two\n  three four\n  five", 1: "\x1b[31merror:\x1b[0m\n  one\n  two\n  three\n  four\n  five"} {
+		if got := strings.Join(wrap(text, "  ", columns), "\n"); got != want {
+			t.Errorf("%d: %q, want %q", columns, got, want)
+		}
+	}
+	if got := wrap(strings.Repeat("x", 50), "  ", 20); len(got) != 1 {
+		t.Errorf("a word is broken: %q", got)
+	}
+}
+
+func TestCellsThatDoNotFitStandBelow(t *testing.T) {
+	for columns, want := range map[int]string{0: "[false false false false]", 64: "[false false false false]", 40: "[false false true false]", 12: "[false true true true]"} {
+		if got := fmt.Sprint(breaks([]int{10, 20, 7, 300}, columns)); got != want {
+			t.Errorf("%d: %s, want %s", columns, got, want)
 		}
 	}
 }
