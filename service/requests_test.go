@@ -245,6 +245,13 @@ func TestIDOfACancelledTaskIsNotGivenAgainAfterARestart(t *testing.T) {
 	w.start()
 	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
 	id := w.s.liveTasks(status.TaskQuery{State: status.TaskBlocked}, 1<<62, 10)[0].ID
+	w.until("checked", func() bool {
+		b, ok := w.s.Backend("nas")
+		return ok && b.Health == status.HealthHealthy && w.s.Manager().TasksActive == 0
+	})
+	w.s.mu.Lock()
+	w.s.saveAll() // as the next tick of the health monitor does
+	w.s.mu.Unlock()
 	if err := w.s.CancelTask(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
