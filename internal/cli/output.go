@@ -66,6 +66,7 @@ func (a *app) say(line string) {
 // line ends, with its lines indented, elsewhere whole.
 func (a *app) tell(first, indent, text string) {
 	columns, _ := a.style.size()
+	text = a.typed(text)
 	line := first
 	for i, word := range strings.Fields(text) {
 		if i > 0 && columns > 0 && width(line)+1+width(word) > columns {
