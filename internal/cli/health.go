@@ -57,7 +57,7 @@ func (a *app) showHealth(v healthView) {
 		case "warning":
 			severity = a.style.warn(severity)
 		}
-		fmt.Fprintf(out, "%s %s%s\n", severity, who, i.What)
+		a.tell(severity+" ", "  ", who+i.What)
 		if i.Why != "" {
 			a.tell("  why: ", "       ", i.Why)
 		}
