@@ -65,9 +65,15 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.homeID = homeID(h.Path())
 	s.lastScan = s.clk.Now()
 	delete(s.trouble, "home")
+	for name := range s.entries { // of a home that was here before
+		if _, there := cat.Get(name); !there {
+			s.update(name, false)
+		}
+	}
 	for _, name := range names {
 		s.update(name, true)
 	}
+	s.lookForSources() // content may have come while nobody watched
 	s.noteLevel()
 	s.chooseTargets()
 	s.restoreRequests()

@@ -27,7 +27,7 @@ type metaWant struct {
 // reads marks at once, and passes all else on to the metadata reader.
 func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
 	w := watch.New(watch.Options{Home: s.opts.Paths.Home, Clock: s.clk, Sweep: s.config().Dirty, MaxWatches: s.config().Watches,
-		IsOwn: s.isOwn, Layout: watch.Layout{Fixed: home.FixedDirs(), Parent: home.BackendsDir, Children: []string{home.MarkDir}}})
+		IsOwn: s.isOwn, Open: s.opts.Inotify, Layout: watch.Layout{Fixed: home.FixedDirs(), Parent: home.BackendsDir, Children: []string{home.MarkDir}}})
 	s.mu.Lock()
 	s.watcher = w
 	s.mu.Unlock()
@@ -120,6 +120,9 @@ func (m *monitor) change(ctx context.Context, c watch.Change) error {
 		// Every folder is watched: what changed was heard, and a look at all of it can wait.
 	case c.Everything:
 		m.swept = m.s.clk.Now()
+		if !c.Sweep { // what was lost may have told of content
+			m.s.sourceAppeared()
+		}
 		m.everything(ctx)
 	default:
 		m.name(ctx, c.Rel)

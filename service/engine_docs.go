@@ -3,6 +3,8 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +36,8 @@ func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
 		wants = append(wants, status.Want{Kind: w.Kind, Mode: string(w.Mode), Reason: w.Reason, Priority: w.Priority, Asked: w.Asked})
 	}
 	var waits []status.Wait
-	for kind, w := range d.Waiting {
+	for _, kind := range slices.Sorted(maps.Keys(d.Waiting)) {
+		w := d.Waiting[kind]
 		waits = append(waits, status.Wait{Kind: kind, Reason: w.Reason, Blocked: w.Blocked, Until: w.Until})
 	}
 	return status.ExplainDocument(b, d.Why, wants, waits)

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/config"
@@ -71,6 +70,10 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	reqs := make([]request, len(picked))
 	for i, e := range picked {
 		reqs[i] = r(e)
+		if err := e.merge(&reqs[i]); err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
 		if t, ok := e.live[reqs[i].Kind]; ok && t.State != status.TaskRunning {
 			reqs[i].ID = t.ID // the task that waits serves it
 		} else {
@@ -80,15 +83,36 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	s.mu.Unlock()
 	now := s.clk.Now()
 	for i, e := range picked {
-		if err := s.journalRequest(ctx, e.name, reqs[i], now); err != nil {
-			s.log.WithError(err).Warn("a request could not be written down; it is done all the same, but a restart would forget it")
-		}
+		s.writeRequest(ctx, e.name, reqs[i], now)
 	}
+	ids, late := s.take(picked, reqs, now)
+	for _, i := range late {
+		s.writeRequest(ctx, picked[i].name, reqs[i], now)
+	}
+	s.dropServed()
+	return ids, nil
+}
+
+// writeRequest journals a request; one that can't be written is served all the same.
+func (s *Service) writeRequest(ctx context.Context, name string, r request, now time.Time) {
+	if err := s.journalRequest(ctx, name, r, now); err != nil {
+		s.log.WithError(err).Warn("a request could not be written down; it is done all the same, but a restart would forget it")
+	}
+}
+
+// take has requests that were written down served, and gives the ids of their tasks.
+// late are those that got another id, because the task that should serve them began meanwhile.
+func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []uint64, late []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ids := make([]uint64, len(picked))
+	ids = make([]uint64, len(picked))
 	for i, e := range picked {
 		if t, ok := e.live[reqs[i].Kind]; ok && t.State == status.TaskRunning {
+			if reqs[i].ID == t.ID {
+				s.served = append(s.served, t.ID)
+				reqs[i].ID = s.freshID()
+				late = append(late, i)
+			}
 			// What runs began before it was asked for: another one follows.
 			reqs[i].after = t.ID
 			ids[i] = s.follow(e, reqs[i], now).ID
@@ -109,7 +133,7 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 			ids[i] = t.ID
 		}
 	}
-	return ids, nil
+	return ids, late
 }
 
 // Sync queues forced syncs: of the named ones, else of every dirty one. A clean one that is named is compared whole.
@@ -185,18 +209,15 @@ func (s *Service) simple(ctx context.Context, names []string, kind string, usual
 
 // Restore queues a restore.
 func (s *Service) Restore(ctx context.Context, name, what string, o dbus.RestoreOptions) (uint64, error) {
-	if !slices.Contains([]string{home.SetBuckets, home.SetMetadata}, what) {
-		if what == "pins" {
-			return 0, status.Errorf(status.Unsupported, "restoring pins is not there yet; a backend's content is read as a source by every sync")
-		}
-		return 0, status.Errorf(status.InvalidArgument, "what %q is none of: buckets, metadata, pins", what)
-	}
 	ids, err := s.enqueue(ctx, func() ([]*entry, error) {
 		list, err := s.pick([]string{name})
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = unusableOne(list)
 		}
-		return list, unusableOne(list)
+		if err == nil {
+			err = checkRestore(name, what, o)
+		}
+		return list, err
 	}, func(*entry) request {
 		return request{Kind: status.KindRestore, What: what, Into: o.Into, Backup: o.Backup, Overwrite: o.Overwrite}
 	})
@@ -356,10 +377,16 @@ func (s *Service) CancelTask(_ context.Context, id uint64) error {
 		mark = e.cat.Dirty.Version
 	}
 	now := s.clk.Now()
-	s.failTry(e, t.Kind, mark, errCancelled, now)
-	s.answer(e, t)
+	if e.next[t.Kind] == t { // it follows one that runs, which goes on
+		delete(e.next, t.Kind)
+		s.served = append(s.served, e.answerAfter(t.Kind)...)
+	} else {
+		s.failTry(e, t.Kind, mark, errCancelled, now)
+		s.answer(e, t)
+	}
 	s.finish(e, t, status.TaskCancelled, errCancelled.Error(), "cancelled", now)
 	s.look(e)
+	s.save(e)
 	return nil
 }
 

@@ -121,6 +121,33 @@ func (e *entry) answer(kind string, id uint64) (ids []uint64) {
 	return ids
 }
 
+// answerAfter takes the requests that wait for another task than the one that runs.
+func (e *entry) answerAfter(kind string) (ids []uint64) {
+	e.asked = slices.DeleteFunc(e.asked, func(r request) bool {
+		drop := r.Kind == kind && r.after != 0
+		if drop {
+			ids = append(ids, r.ID)
+		}
+		return drop
+	})
+	return ids
+}
+
+// merge holds a request against those of its kind that wait: one task serves all of
+// them, and does what any of them asks for. Two restores that differ can't be one.
+func (e *entry) merge(r *request) error {
+	for _, old := range e.asked {
+		switch {
+		case old.Kind != r.Kind:
+		case old.What != r.What || old.Into != r.Into || old.Backup != r.Backup || old.Overwrite != r.Overwrite:
+			return status.Errorf(status.LimitsExceeded, "another restore from backend %s is not done yet (task %d); wait for it, or cancel it: ipfs-kit-intelligent task cancel %[2]d", e.name, old.ID)
+		default:
+			r.Reconcile = r.Reconcile || old.Reconcile
+		}
+	}
+	return nil
+}
+
 // askedReconcile tells whether a person asked for a whole comparison.
 func (e *entry) askedReconcile() bool {
 	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == status.KindPinSync && r.Reconcile })

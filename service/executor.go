@@ -107,7 +107,7 @@ func (s *Service) attempt(ctx context.Context, t *task, p *Pulse) (r result) {
 	case status.KindVerify:
 		return s.runVerify(ctx, t)
 	case status.KindRestore:
-		return s.runRestore(ctx, t)
+		return s.runRestore(ctx, t, p)
 	case status.KindCleanup:
 		return s.runCleanup(ctx, t)
 	}

@@ -262,6 +262,7 @@ func (s *Service) dropServed() {
 // the journal. The caller holds mu.
 func (s *Service) finish(e *entry, t *task, state, errText, line string, now time.Time) {
 	t.Finished, t.Error = now, errText
+	e.changed = true // its id must not be given again
 	t.NextTry, t.ExpectedEnd = time.Time{}, time.Time{}
 	if state == status.TaskDone {
 		t.Progress, t.ProgressValid = 1, true

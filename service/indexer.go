@@ -121,10 +121,10 @@ func (s *Service) indexMappings(ctx context.Context, h *home.Home, cat *catalog.
 		if ctx.Err() != nil {
 			return changed, ctx.Err()
 		}
-		stamp := h.PinStamp(name)
-		if !ok || stamp == "" || b.Pins.Total == 0 {
+		if !ok || b.Pins.Total == 0 {
 			continue
 		}
+		stamp := b.Pins.Stamp()
 		there[name] = true
 		if held[name] == stamp {
 			continue

@@ -12,6 +12,9 @@ import (
 // what every event leads to; looking twice does no harm. The caller holds mu.
 func (s *Service) look(e *entry) {
 	now := s.clk.Now()
+	if e.paused && !e.pausedUntil.IsZero() && !now.Before(e.pausedUntil) {
+		e.paused, e.pausedUntil, e.changed = false, time.Time{}, true // its time is over
+	}
 	d := plan.Decide(s.view(e), s.rules, now)
 	var ops []queue.Op
 	wanted := map[string]bool{}
@@ -23,7 +26,7 @@ func (s *Service) look(e *entry) {
 		}
 	}
 	for kind, t := range e.live {
-		if !wanted[kind] && t.State != status.TaskRunning {
+		if !wanted[kind] && t.State != status.TaskRunning && s.home != nil { // while it is away, all waits as it was
 			s.park(e, t, d, now)
 		}
 	}
@@ -124,7 +127,12 @@ func (s *Service) advanceNext(e *entry, kind string, now time.Time) {
 // blocked, or has nothing left to do. The caller holds mu.
 func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
 	w, ok := d.Waiting[t.Kind]
-	if !ok {
+	switch {
+	case e.cat == nil || !e.cat.Counted():
+		s.answer(e, t)
+		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", now)
+		return
+	case !ok:
 		s.finish(e, t, status.TaskDone, "", "nothing is left to do", now)
 		return
 	}

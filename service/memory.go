@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/health"
@@ -78,6 +79,7 @@ func (s *Service) recall(ctx context.Context) error {
 	}
 	if s.paused {
 		s.queue.Pause(true)
+		s.queue.SetWake(globalState, s.pausedTo)
 	}
 	return s.moreIDs(ctx)
 }
@@ -183,8 +185,8 @@ func (s *Service) restoreRequests() {
 	}
 	for _, r := range list {
 		e, ok := s.entries[r.Backend]
-		if !ok || e.cat == nil {
-			continue
+		if !ok || e.cat == nil || slices.ContainsFunc(e.asked, func(q request) bool { return q.ID == r.ID }) {
+			continue // not there, or known already: the home came back
 		}
 		q := request{ID: r.ID, Kind: r.Kind}
 		if json.Unmarshal(r.Body, &q) != nil {

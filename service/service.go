@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/sirupsen/logrus"
 
 	"ipfskit.org/intelligent/internal/catalog"
@@ -41,6 +42,8 @@ type Options struct {
 	WrapHomeRoot, WrapBackendRoot func(fsys.Root) fsys.Root
 	// Inject, if set, is called at each iteration of a worker: a fault for tests.
 	Inject func(worker string) error
+	// Inotify, if set, stands before the kernel's watch: a fault for tests.
+	Inotify func() (*fsnotify.Watcher, error)
 	// System is the system's service: people mend it in other ways.
 	System bool
 	// Mounts, if set, says that the service runs in a sandbox of its unit, and gives the mounts in there.

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -264,27 +262,6 @@ func (s *Service) wantReconcile(name string) {
 	}
 }
 
-// runRestore writes a backup back: into the folder that was named, else into the home.
-func (s *Service) runRestore(ctx context.Context, t *task) result {
-	req, h, err := s.restoreRequest(t)
-	if err != nil {
-		return result{err: content("restore", err)}
-	}
-	a, store, err := s.store(ctx, t.Backend, s.open)
-	if err != nil {
-		return result{err: err}
-	}
-	out, err := s.restore(ctx, t, req, h, store)
-	if err := errors.Join(err, a.Close()); err != nil {
-		return result{err: content("restore", err)}
-	}
-	text := fmt.Sprintf("%d files restored", out.Files)
-	if out.Old != "" {
-		text += "; what was there is kept in " + out.Old
-	}
-	return result{worked: true, text: text}
-}
-
 // content marks an error as one of the item, not of the backend, unless it is classified already.
 func content(op string, err error) error {
 	var b *backend.Error
@@ -292,64 +269,6 @@ func content(op string, err error) error {
 		return err
 	}
 	return &backend.Error{Class: backend.ClassContent, Op: op, Err: err}
-}
-
-func (s *Service) restoreRequest(t *task) (request, *home.Home, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.entries[t.Backend]
-	if e == nil || s.home == nil {
-		return request{}, nil, errGone
-	}
-	i := slices.IndexFunc(e.asked, func(r request) bool { return r.Kind == status.KindRestore })
-	if i < 0 {
-		return request{}, nil, errors.New("nobody asks for it any more")
-	}
-	return e.asked[i], s.home, nil
-}
-
-func (s *Service) restore(ctx context.Context, t *task, req request, h *home.Home, store backend.ObjectStore) (backup.Restored, error) {
-	m, err := s.manifest(ctx, store, req)
-	if err != nil {
-		return backup.Restored{}, err
-	}
-	o := backup.RestoreOptions{Progress: s.backupProgress(t)}
-	if req.Into == "" {
-		if !req.Overwrite {
-			return backup.Restored{}, errors.New("it would replace files of the home: say so with --overwrite (what is there is kept), or name a folder with --into")
-		}
-		now, err := h.BackupSet(ctx, req.What)
-		if err != nil {
-			return backup.Restored{}, err
-		}
-		for _, f := range now {
-			o.Aside = append(o.Aside, f.Name)
-		}
-		o.Allow = func(name string) bool { return home.InBackupSet(req.What, name) }
-		return backup.Restore(ctx, store, m, h.Root(), o)
-	}
-	if !filepath.IsAbs(req.Into) {
-		return backup.Restored{}, fmt.Errorf("the folder %q is relative: write it from the root", req.Into)
-	}
-	root, err := fsys.OpenRoot(req.Into)
-	if err != nil {
-		return backup.Restored{}, fmt.Errorf("open the folder to restore into: %w; make it first, if it is new", err)
-	}
-	defer root.Close() //nolint:errcheck // what was written is synced
-	for _, f := range m.Files {
-		if _, err := root.Lstat(f.Name); err == nil && !req.Overwrite {
-			return backup.Restored{}, fmt.Errorf("%s is there already: name an empty folder, or say so with --overwrite (what is there is kept)", filepath.Join(req.Into, f.Name))
-		}
-	}
-	return backup.Restore(ctx, store, m, root, o)
-}
-
-// manifest finds the backup that was named by its object, else the newest one.
-func (s *Service) manifest(ctx context.Context, store backend.ObjectStore, req request) (backup.Manifest, error) {
-	if req.Backup == "" {
-		return backup.Latest(ctx, store, s.set(req.What))
-	}
-	return backup.Read(ctx, store, req.Backup)
 }
 
 // runCleanup removes this program's own leftovers.

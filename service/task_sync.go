@@ -282,6 +282,11 @@ func syncText(o pinsync.Outcome) string {
 func (s *Service) sourceAppeared() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lookForSources()
+}
+
+// lookForSources is sourceAppeared for who holds mu: also where one may have come unheard.
+func (s *Service) lookForSources() {
 	now := s.clk.Now()
 	for _, e := range s.entries {
 		if e.blocked.Reason != "" && now.Before(e.blocked.Until) {

@@ -2,6 +2,7 @@ package service
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -180,7 +181,8 @@ func plainError(err error) string {
 	return redact.Text(err.Error())
 }
 
-// homeID names the home in backups.
+// homeID names the home in backups, in at most 64 characters, which is what they allow:
+// of a longer name the beginning stays, and a sum tells it from others that begin so.
 func homeID(path string) string {
 	h := hostname() + ":" + path
 	out := make([]byte, 0, len(h))
@@ -192,5 +194,9 @@ func homeID(path string) string {
 			out = append(out, '_')
 		}
 	}
-	return string(out[:min(len(out), 100)])
+	if len(out) > 64 {
+		sum := sha256.Sum256([]byte(h))
+		return fmt.Sprintf("%s-%x", out[:47], sum[:8])
+	}
+	return string(out)
 }

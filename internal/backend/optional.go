@@ -14,6 +14,14 @@ type DeepVerifier interface {
 	DeepVerify(ctx context.Context, c cid.Cid) (Item, error)
 }
 
+// Recorder is an Adapter that keeps a record of each pin beside its content, as upstream does.
+type Recorder interface {
+	// Records calls each for every CID that has a record, whether its content is there or not.
+	Records(ctx context.Context, each func(cid.Cid) error) error
+	// Record writes the record of what was verified, if it is missing, damaged or says otherwise.
+	Record(ctx context.Context, item Item) error
+}
+
 // Cache is an Adapter whose server may have content that is not stored there for
 // good, so that it is a source for other backends.
 type Cache interface {

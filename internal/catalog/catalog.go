@@ -20,10 +20,10 @@ type Source interface {
 	Configs(ctx context.Context) (map[string]*home.Config, []home.Problem, error)
 	ReadRegistry(ctx context.Context) ([]home.RegistryRow, error)
 	ReadBuckets(ctx context.Context) ([]home.Bucket, []home.Problem, error)
-	DirtyNames(ctx context.Context) ([]string, error)
+	ChangedMarks(ctx context.Context, last map[string]*home.Dirty) ([]string, error)
 	ReadDirty(ctx context.Context, name string) (*home.Dirty, error)
 	PinSummary(ctx context.Context, name string) (home.PinCounts, error)
-	MappingNames(ctx context.Context) ([]string, error)
+	ChangedMappings(ctx context.Context, last map[string]home.PinCounts) ([]string, error)
 }
 
 // Backend is what the home says of one backend. It is immutable.

@@ -121,23 +121,23 @@ func (c *Catalog) RefreshBuckets(ctx context.Context) ([]string, error) {
 	return changed, nil
 }
 
-// RefreshMarks reads all dirty marks.
+// RefreshMarks reads the dirty marks that are others than what is known of them.
 func (c *Catalog) RefreshMarks(ctx context.Context, beat func()) ([]string, error) {
-	names, err := c.src.DirtyNames(ctx)
-	if err != nil {
-		return nil, read("the dirty marks", err)
-	}
+	last := map[string]*home.Dirty{}
 	c.mu.RLock()
 	for name, b := range c.backends {
 		if b.Dirty != nil {
-			names = append(names, name)
+			last[name] = b.Dirty
 		}
 	}
 	c.mu.RUnlock()
-	slices.Sort(names)
+	names, err := c.src.ChangedMarks(ctx, last)
+	if err != nil {
+		return nil, read("the dirty marks", err)
+	}
 	var changed []string
 	var errs []error
-	for _, name := range slices.Compact(names) {
+	for _, name := range names {
 		beat()
 		diff, err := c.RefreshMark(ctx, name)
 		errs = append(errs, err)
@@ -169,37 +169,35 @@ func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
 	if old == nil && !d.IsDirty && !d.Settling {
 		return false, nil
 	}
-	if old != nil && old.Dirty != nil && old.Dirty.Version == d.Version && old.Dirty.Settling == d.Settling && old.Dirty.IsDirty == d.IsDirty {
-		return false, nil
-	}
-	c.update(name, func(b *Backend) { b.Dirty = d })
-	return true, nil
+	same := old != nil && old.Dirty != nil && old.Dirty.Version == d.Version && old.Dirty.Settling == d.Settling && old.Dirty.IsDirty == d.IsDirty
+	c.update(name, func(b *Backend) { b.Dirty = d }) // also the same: it may be surer of its files
+	return !same, nil
 }
 
 // pinProblem begins what names the problems of a mapping.
 const pinProblem = "pins "
 
-// RefreshAllPins counts every mapping, also those of folders that nothing else names.
+// RefreshAllPins counts every mapping that is another than the one that was counted, also those of folders that nothing else names.
 func (c *Catalog) RefreshAllPins(ctx context.Context, beat func()) (changed []string, err error) {
-	names, err := c.src.MappingNames(ctx)
-	if err != nil {
-		return nil, read("the folders of backends", err)
-	}
+	last := map[string]home.PinCounts{}
 	c.mu.RLock()
 	for name, b := range c.backends {
-		if b.Pins.Total > 0 { // its folder may be gone
-			names = append(names, name)
+		if b.Pins.ByStatus != nil {
+			last[name] = b.Pins
 		}
 	}
 	for what := range c.problems {
 		if name, ok := strings.CutPrefix(what, pinProblem); ok {
-			names = append(names, name)
+			last[name] = home.PinCounts{}
 		}
 	}
 	c.mu.RUnlock()
-	slices.Sort(names)
+	names, err := c.src.ChangedMappings(ctx, last)
+	if err != nil {
+		return nil, read("the folders of backends", err)
+	}
 	var errs []error
-	for _, n := range slices.Compact(names) {
+	for _, n := range names {
 		beat()
 		diff, err := c.RefreshPins(ctx, n)
 		errs = append(errs, err)
@@ -224,9 +222,10 @@ func (c *Catalog) RefreshPins(ctx context.Context, name string) (bool, error) {
 	}
 	c.setProblems(pinProblem+name, nil)
 	old := c.backends[name]
-	if old == nil && n.Total == 0 || old != nil && old.Pins.Equal(n) {
+	if old == nil && n.Total == 0 {
 		return false, nil
 	}
-	c.update(name, func(b *Backend) { b.Pins = n })
-	return true, nil
+	same := old != nil && old.Pins.Equal(n)
+	c.update(name, func(b *Backend) { b.Pins = n }) // also the same: it may be surer of its file
+	return !same, nil
 }

@@ -120,13 +120,19 @@ var restoreWhat = []string{"buckets", "metadata", "pins"}
 func (a *app) restoreCommand() *cobra.Command {
 	var o client.RestoreOptions
 	var w waiting
-	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata", Short: "Write a backup back, into the home or another folder", Args: takes(2, 2),
-		Long: "Write the newest backup on a backend, or the one that --backup names, back into\n" +
-			"the home, or into another folder. Without --overwrite nothing that is there is\n" +
-			"touched; with it, what was there is kept beside what replaces it."}
+	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata|pins", Short: "Bring back a backup, or the pins of a backend", Args: takes(2, 2),
+		Long: "buckets, metadata: write the newest backup on a backend, or the one that\n" +
+			"--backup names, back into the home, or into another folder. With --overwrite\n" +
+			"what was there is kept beside what replaces it.\n\n" +
+			"pins: read back all that belongs on the backend (by its mapping, its newest\n" +
+			"backup of metadata, the buckets, and what lies there), bring what is missing or\n" +
+			"damaged from wherever it is, verified, and add the rows that the mapping lost.\n" +
+			"With --into, its content is copied to a folder, laid out as a filesystem\n" +
+			"backend is, and nothing else changes.\n\n" +
+			"Without --overwrite nothing that is there is touched."}
 	cmd.Flags().StringVar(&o.Into, "into", "", "a `folder` that exists, instead of the home")
-	cmd.Flags().StringVar(&o.Backup, "backup", "", "the manifest's `name`, instead of the newest backup")
-	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace what is there; it is kept beside")
+	cmd.Flags().StringVar(&o.Backup, "backup", "", "a backup by its manifest's `name`, instead of the newest")
+	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace what is there")
 	w.flags(cmd)
 	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
 		if err := oneOf("what to restore:", args[1], restoreWhat); err != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/signal"
@@ -97,13 +96,7 @@ func (a *app) report(err error, path string) int {
 		return f.code
 	}
 	if a.json {
-		b, err := json.Marshal(struct {
-			Error string      `json:"error"`
-			Code  status.Code `json:"code,omitempty"`
-			Next  string      `json:"next,omitempty"`
-			Exit  int         `json:"exit"`
-		}{f.err.Error(), f.kind, f.next, f.code})
-		if err == nil {
+		if b, err := status.FailureDocument(f.err.Error(), f.kind, f.next, f.code); err == nil {
 			fmt.Fprintf(a.env.Stderr, "%s\n", b)
 		}
 		return f.code

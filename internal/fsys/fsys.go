@@ -50,7 +50,9 @@ type Root interface {
 	Stat(name string) (fs.FileInfo, error)
 	Lstat(name string) (fs.FileInfo, error)
 	// ReadDir lists a folder, sorted by name.
-	ReadDir(name string) ([]fs.DirEntry, error)
+	ReadDir(name string) ([]Entry, error)
+	// OpenDir opens a folder, for looks at many of its files.
+	OpenDir(name string) (*Dir, error)
 	// Rename replaces newname atomically.
 	Rename(oldname, newname string) error
 	// Exchange swaps two names atomically, or fails with ErrNoExchange.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -59,17 +58,13 @@ func (o *osRoot) OpenFile(name string, flag int, perm fs.FileMode) (File, error)
 func (o *osRoot) Stat(name string) (fs.FileInfo, error)  { return o.r.Stat(name) }
 func (o *osRoot) Lstat(name string) (fs.FileInfo, error) { return o.r.Lstat(name) }
 
-func (o *osRoot) ReadDir(name string) ([]fs.DirEntry, error) {
-	d, err := o.r.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY, 0)
+func (o *osRoot) ReadDir(name string) ([]Entry, error) {
+	d, err := o.OpenDir(name)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := d.ReadDir(-1)
-	if err := errors.Join(err, d.Close()); err != nil {
-		return nil, fmt.Errorf("list %s: %w", name, err)
-	}
-	sort.Slice(entries, func(i, j int) bool { return entries[i].Name() < entries[j].Name() })
-	return entries, nil
+	entries, err := d.Entries()
+	return entries, errors.Join(err, d.Close())
 }
 
 func (o *osRoot) Rename(oldname, newname string) error         { return o.r.Rename(oldname, newname) }

@@ -126,7 +126,7 @@ func (t *Tracker) View() plan.Health {
 // MeanMS is the mean of the last response times in milliseconds, 0 with none.
 func (t *Tracker) MeanMS() float64 { return t.meanMS }
 
-// Errors counts the failures in a row.
+// Errors counts the failures in a row, 0 after a success.
 func (t *Tracker) Errors() uint64 { return uint64(t.bad) }
 
 // Degraded is why it is not well though it works, empty otherwise.

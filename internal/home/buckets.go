@@ -419,7 +419,7 @@ func (h *Home) bucketFileCounts(ctx context.Context, list []Bucket) (map[string]
 			return nil, []Problem{{File: dir, Err: err}}, ctx.Err()
 		}
 		for _, e := range entries {
-			there[dir+"/"+e.Name()] = true
+			there[dir+"/"+e.Name] = true
 		}
 	}
 	counts := map[string]int64{}

@@ -2,11 +2,14 @@ package home
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"ipfskit.org/intelligent/internal/fsys"
 )
 
 // maxConfig bounds a configuration file.
@@ -27,22 +30,21 @@ func (h *Home) Configs(ctx context.Context) (map[string]*Config, []Problem, erro
 	out := map[string]*Config{}
 	var problems []Problem
 	for _, dir := range []string{dirBackends, dirConfigs} {
-		entries, err := h.list(ctx, dir)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, e := range entries {
-			kind, name := Classify(path.Join(dir, e.Name()))
-			if kind != BackendConfig || !safeName(name) || e.IsDir() {
-				continue
+		var failed error
+		err := h.scan(ctx, dir, func(e fsys.Entry, look func(string) (fsys.Look, error)) {
+			kind, name := Classify(path.Join(dir, e.Name))
+			if failed != nil || kind != BackendConfig || !safeName(name) || e.IsDir() {
+				return
 			}
 			winner, beaten := out[name]
-			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name()), name, beaten)
-			if err != nil {
-				return nil, nil, err
+			l, err := look(e.Name)
+			if absent(err) {
+				return
 			}
-			if !there {
-				continue
+			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name), name, beaten, plainStamp(l, err))
+			if err != nil || !there {
+				failed = err
+				return
 			}
 			if c.Err != nil {
 				problems = append(problems, Problem{File: c.File, Err: c.Err})
@@ -54,18 +56,17 @@ func (h *Home) Configs(ctx context.Context) (map[string]*Config, []Problem, erro
 				differs.Differs = c.File
 				out[name] = &differs
 			}
+		})
+		if err := errors.Join(err, failed); err != nil {
+			return nil, nil, err
 		}
 	}
 	return out, problems, nil
 }
 
 // readConfig reads one file, from memory if it is the same as before. Of one that
-// is beaten by another file only what tells whether the two differ is kept.
-func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool) (*Config, bool, error) {
-	st, _, there := h.stat(file)
-	if !there {
-		return nil, false, nil
-	}
+// is beaten by another file only what tells whether the two differ is kept. st is how it is now.
+func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool, st stamp) (*Config, bool, error) {
 	h.mu.Lock()
 	c, known := h.config[file]
 	h.mu.Unlock()

@@ -102,7 +102,7 @@ func (h *Home) BackupSet(ctx context.Context, kind string) ([]BackupFile, error)
 		}
 		for _, e := range entries {
 			if e.IsDir() {
-				tops = append(tops, mappingFile(e.Name()))
+				tops = append(tops, mappingFile(e.Name))
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func (h *Home) walk(ctx context.Context, name string, depth int, out *[]BackupFi
 			return err
 		}
 		for _, e := range entries {
-			if err := h.walk(ctx, path.Join(name, e.Name()), depth+1, out); err != nil {
+			if err := h.walk(ctx, path.Join(name, e.Name), depth+1, out); err != nil {
 				return err
 			}
 		}

@@ -5,60 +5,119 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/parquetfile"
 )
 
-// cachedMark is a file of marks as it was read last.
-type cachedMark struct {
-	mark markFile
-	// sure is false while the stamp is too young to be relied on.
-	sure bool
-}
-
 func parseISO(s string) (time.Time, bool) { return parquetfile.ParseTime(s) }
 
-// DirtyNames lists the backends that any place has marks of, clean ones too, sorted.
-func (h *Home) DirtyNames(ctx context.Context) ([]string, error) {
-	seen := map[string]bool{}
-	for _, dir := range []string{dirMarks, dirState} {
-		names, err := h.list(ctx, dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range names {
-			if kind, name := Classify(path.Join(dir, e.Name())); kind == Mark && safeName(name) && strings.HasSuffix(e.Name(), suffixMark) {
-				seen[name] = true
+// ChangedMarks lists the backends, sorted, whose marks are not as they were when last was
+// read of them, or may not be: new ones, changed ones, gone ones, and those that were too
+// young to be sure of. It costs one call of the kernel a file; what they say, ReadDirty tells.
+func (h *Home) ChangedMarks(ctx context.Context, last map[string]*Dirty) ([]string, error) {
+	same := map[string]int{}
+	changed := map[string]bool{}
+	err := h.eachMark(ctx, func(name, file string, st stamp) {
+		if d := last[name]; d != nil {
+			if seen, ok := d.files[file]; ok && seen.sure && seen.stamp == st {
+				same[name]++
+				return
 			}
 		}
-	}
-	dirs, err := h.list(ctx, dirBackends)
+		changed[name] = true
+	})
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range dirs {
-		if !e.IsDir() || !safeName(e.Name()) {
-			continue
-		}
-		if _, err := h.root.Lstat(path.Join(dirBackends, e.Name(), nameMark)); err == nil {
-			seen[e.Name()] = true
+	for name, d := range last {
+		if d.Settling || same[name] != len(d.files) {
+			changed[name] = true
 		}
 	}
-	out := make([]string, 0, len(seen))
-	for n := range seen {
-		out = append(out, n)
+	return slices.Sorted(maps.Keys(changed)), nil
+}
+
+// eachMark calls f for every file of marks in all places; of what is no plain file with a stamp that says so.
+func (h *Home) eachMark(ctx context.Context, f func(name, file string, st stamp)) error {
+	for _, dir := range []string{dirMarks, dirState} {
+		err := h.scan(ctx, dir, func(e fsys.Entry, look func(string) (fsys.Look, error)) {
+			file := path.Join(dir, e.Name)
+			if kind, name := Classify(file); kind == Mark && safeName(name) && strings.HasSuffix(e.Name, suffixMark) {
+				if l, err := look(e.Name); !absent(err) {
+					f(name, file, plainStamp(l, err))
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
 	}
-	slices.Sort(out)
-	return out, nil
+	return h.scan(ctx, dirBackends, func(e fsys.Entry, look func(string) (fsys.Look, error)) {
+		spec := path.Join(dirBackends, e.Name, nameMark)
+		switch {
+		case !safeName(e.Name):
+		case e.IsDir():
+			l, err := look(e.Name + "/" + nameMark)
+			switch {
+			case absent(err):
+			case err == nil && l.Type.IsRegular():
+				f(e.Name, spec, stampOfLook(l))
+			default:
+				h.eachFile(e.Name, spec, f)
+			}
+		case e.Type&fs.ModeSymlink != 0:
+			h.eachFile(e.Name, spec, f)
+		}
+	})
+}
+
+// eachFile is eachMark for the marks in a backend's own folder, where that is more than one plain file.
+func (h *Home) eachFile(name, spec string, f func(name, file string, st stamp)) {
+	for _, file := range h.specFiles(spec) {
+		st, _, there := h.stat(file)
+		if !there {
+			st = stamp{} // reading it says what is wrong
+		}
+		f(name, file, st)
+	}
+}
+
+// scan calls f for each name in a folder, with a way to look at it and at what lies in a
+// folder of it. A folder that is not there has none.
+func (h *Home) scan(ctx context.Context, dir string, f func(e fsys.Entry, look func(string) (fsys.Look, error))) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d, err := h.root.OpenDir(dir)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list %s: %w", dir, err)
+	}
+	defer d.Close() //nolint:errcheck // only looked at
+	entries, err := d.Entries()
+	if err != nil {
+		return fmt.Errorf("list %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		f(e, d.Look)
+	}
+	return nil
 }
 
 // list lists a folder; one that is not there is empty.
-func (h *Home) list(ctx context.Context, dir string) ([]fs.DirEntry, error) {
+func (h *Home) list(ctx context.Context, dir string) ([]fsys.Entry, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -80,21 +139,26 @@ func absent(err error) bool {
 // markFiles lists the files where marks of a backend may stand.
 func (h *Home) markFiles(name string) []string {
 	files := []string{path.Join(dirMarks, name+suffixMark), path.Join(dirState, name+suffixMark)}
-	spec := path.Join(dirBackends, name, nameMark)
+	return append(files, h.specFiles(path.Join(dirBackends, name, nameMark))...)
+}
+
+// specFiles lists the files of marks in a backend's own folder: a file, or a folder of them.
+func (h *Home) specFiles(spec string) []string {
 	fi, err := h.root.Stat(spec)
-	switch {
-	case err != nil:
-	case !fi.IsDir():
-		files = append(files, spec)
-	default:
-		entries, err := h.root.ReadDir(spec)
-		if err != nil {
-			return append(files, spec) // reading it says what is wrong
-		}
-		for _, e := range entries {
-			if kind, _ := Classify(path.Join(spec, e.Name())); kind == Mark && !e.IsDir() {
-				files = append(files, path.Join(spec, e.Name()))
-			}
+	if err != nil {
+		return nil
+	}
+	if !fi.IsDir() {
+		return []string{spec}
+	}
+	entries, err := h.root.ReadDir(spec)
+	if err != nil {
+		return []string{spec} // reading it says what is wrong
+	}
+	var files []string
+	for _, e := range entries {
+		if kind, _ := Classify(path.Join(spec, e.Name)); kind == Mark && !e.IsDir() {
+			files = append(files, path.Join(spec, e.Name))
 		}
 	}
 	return files
@@ -133,8 +197,8 @@ func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error
 	if !there {
 		return h.outOfReach(file)
 	}
-	if known && c.sure && c.mark.stamp == st {
-		return c.mark, true, nil
+	if known && c.sure && c.stamp == st {
+		return c, true, nil
 	}
 	data, st, err := h.read(ctx, file, maxMark)
 	if absent(err) {
@@ -147,13 +211,13 @@ func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error
 	if err == nil {
 		m = parseMark(data)
 	}
-	m.file, m.stamp = file, st
+	m.file, m.stamp, m.sure = file, st, !st.fresh(h.clk.Now())
 	if m.err == nil && !m.empty {
 		m.actions = append(m.actions, h.noteActions(file, &m)...)
 		m.forgetSynced()
 	}
 	h.mu.Lock()
-	h.marks[file] = cachedMark{mark: m, sure: !st.fresh(h.clk.Now())}
+	h.marks[file] = m
 	h.mu.Unlock()
 	return m, true, nil
 }
@@ -179,7 +243,7 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 	for i := range marks {
 		m := &marks[i]
 		fmt.Fprintf(&version, "%s:%s;", m.file, m.stamp)
-		d.files[m.file] = seenFile{actions: len(m.actions), stamp: m.stamp}
+		d.files[m.file] = seenFile{actions: len(m.actions), stamp: m.stamp, sure: m.sure}
 		d.Actions += len(m.actions)
 		d.LastSync = later(d.LastSync, m.lastSync)
 		switch {

@@ -34,7 +34,7 @@ type Home struct {
 	mu      sync.Mutex
 	locks   map[string]*sync.Mutex // one writer a file
 	own     map[string]stamp       // what this program wrote last, by name
-	marks   map[string]cachedMark
+	marks   map[string]markFile
 	known   map[string]map[string]knownAction // unsynced actions by file and identity
 	pins    map[string]cachedPins
 	config  map[string]cachedConfig
@@ -65,7 +65,7 @@ func Open(path string, o Options) (*Home, error) {
 		o.Settle = 2 * time.Second
 	}
 	return &Home{root: root, clk: o.Clock, settle: o.Settle, limits: parquetfile.DefaultLimits(),
-		locks: map[string]*sync.Mutex{}, own: map[string]stamp{}, marks: map[string]cachedMark{}, known: map[string]map[string]knownAction{}, pins: map[string]cachedPins{},
+		locks: map[string]*sync.Mutex{}, own: map[string]stamp{}, marks: map[string]markFile{}, known: map[string]map[string]knownAction{}, pins: map[string]cachedPins{},
 		config: map[string]cachedConfig{}, tables: map[string]cachedTable{}, closing: make(chan struct{})}, nil
 }
 

@@ -11,6 +11,8 @@ import (
 type markFile struct {
 	file  string
 	stamp stamp
+	// sure is false while the stamp is too young to be relied on.
+	sure bool
 	// dirty is the file's own is_dirty.
 	dirty    bool
 	actions  []action

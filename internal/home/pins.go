@@ -4,17 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"time"
 
+	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/parquetfile"
 )
 
 // cachedPins counts a mapping; of its rows only the open ones are kept.
 type cachedPins struct {
-	stamp  stamp
-	sure   bool
 	counts PinCounts
 	open   []Pin // pending and failed
 }
@@ -45,7 +45,7 @@ func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	if !there {
 		return cachedPins{}, nil
 	}
-	if known && c.sure && c.stamp == st {
+	if known && c.counts.sure && c.counts.stamp == st {
 		return c, nil
 	}
 	data, st, err := h.read(ctx, file, h.limits.FileBytes)
@@ -59,7 +59,7 @@ func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	if err != nil {
 		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
 	}
-	c = cachedPins{stamp: st, sure: !st.fresh(h.clk.Now()), counts: PinCounts{ByStatus: map[string]int{}}}
+	c = cachedPins{counts: PinCounts{ByStatus: map[string]int{}, stamp: st, sure: !st.fresh(h.clk.Now())}}
 	for _, p := range rows {
 		c.counts.count(p)
 		if p.Status == PinPending || p.Status == PinFailed {
@@ -90,28 +90,40 @@ func (h *Home) ReadPins(ctx context.Context, name string) ([]Pin, error) {
 	return rows, nil
 }
 
-// MappingNames lists the folders of backends, sorted: each may have a mapping, also where nothing else names the backend.
-func (h *Home) MappingNames(ctx context.Context) ([]string, error) {
-	entries, err := h.list(ctx, dirBackends)
+// ChangedMappings lists the backends, sorted, whose mappings are not as they were when
+// last was counted, or may not be; also of folders that nothing else names. It costs one call of the kernel each.
+func (h *Home) ChangedMappings(ctx context.Context, last map[string]PinCounts) ([]string, error) {
+	var changed []string
+	same := map[string]bool{}
+	err := h.scan(ctx, dirBackends, func(e fsys.Entry, look func(string) (fsys.Look, error)) {
+		switch {
+		case !safeName(e.Name):
+			return
+		case e.IsDir():
+			l, err := look(e.Name + "/" + fileMapping)
+			c := last[e.Name]
+			if absent(err) {
+				return
+			}
+			if st := plainStamp(l, err); c.sure && c.stamp == st && st != (stamp{}) {
+				same[e.Name] = true
+				return
+			}
+		case e.Type&fs.ModeSymlink == 0:
+			return
+		}
+		changed = append(changed, e.Name)
+	})
 	if err != nil {
 		return nil, err
 	}
-	var out []string
-	for _, e := range entries {
-		if e.IsDir() && safeName(e.Name()) {
-			out = append(out, e.Name())
+	for name := range last {
+		if !same[name] {
+			changed = append(changed, name)
 		}
 	}
-	return out, nil
-}
-
-// PinStamp differs whenever the mapping's file differs; empty when there is none.
-func (h *Home) PinStamp(name string) string {
-	st, _, there := h.stat(mappingFile(name))
-	if !there {
-		return ""
-	}
-	return st.String()
+	slices.Sort(changed)
+	return slices.Compact(changed), nil
 }
 
 // statuses that are common are shared, so that ten thousand rows don't hold ten thousand texts.
@@ -166,6 +178,30 @@ func (h *Home) LocalPins(ctx context.Context) ([]string, error) {
 	}
 	return out, nil
 }
+
+// KeepMappingAside renames the mapping of a backend, beside it, so that a new one
+// can be made; it tells the name that it has then, empty where there was none.
+func (h *Home) KeepMappingAside(name string) (string, error) {
+	if !safeName(name) {
+		return "", fmt.Errorf("move the mapping of %q aside: that is no name of a backend", name)
+	}
+	file := mappingFile(name)
+	kept := file + ".damaged-" + h.clk.Now().UTC().Format("20060102T150405.000000")
+	err := h.root.Rename(file, kept)
+	if absent(err) {
+		return "", nil
+	}
+	if err == nil {
+		err = h.root.SyncDir(path.Dir(file))
+	}
+	if err != nil {
+		return "", fmt.Errorf("move %s aside: %w", file, err)
+	}
+	return kept, nil
+}
+
+// MappingFile is where a backend's mapping lies, below the home.
+func MappingFile(name string) string { return mappingFile(name) }
 
 // mappingColumns are upstream's; all are texts.
 var mappingColumns = []parquetfile.ColumnSpec{{Name: "cid"}, {Name: "car_file_path"}, {Name: "backend_name"}, {Name: "created_at"}, {Name: "status"}, {Name: "metadata"}}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"syscall"
 	"time"
+
+	"ipfskit.org/intelligent/internal/fsys"
 )
 
 // stamp tells whether a file is still the one that was read.
@@ -23,6 +25,19 @@ func stampOf(fi fs.FileInfo) stamp {
 		s.ino, s.ctime = st.Ino, st.Ctim.Nano()
 	}
 	return s
+}
+
+// stampOfLook is the stamp of a file that a look in its folder describes.
+func stampOfLook(l fsys.Look) stamp {
+	return stamp{ino: l.Ino, size: l.Size, mtime: l.Modified.UnixNano(), ctime: l.Changed.UnixNano()}
+}
+
+// plainStamp is the same, or no stamp for what has to be read to know what it is: a link, what can't be looked at.
+func plainStamp(l fsys.Look, err error) stamp {
+	if err != nil || !l.Type.IsRegular() {
+		return stamp{}
+	}
+	return stampOfLook(l)
 }
 
 // fresh tells whether the file is so young that its stamp can't be relied on.

@@ -19,7 +19,7 @@ func (h *Home) Sweep(ctx context.Context) (int, error) {
 	}
 	for _, e := range entries {
 		if e.IsDir() {
-			dirs = append(dirs, path.Join(dirBackends, e.Name()))
+			dirs = append(dirs, path.Join(dirBackends, e.Name))
 		}
 	}
 	for len(dirs) > 0 {
@@ -30,18 +30,18 @@ func (h *Home) Sweep(ctx context.Context) (int, error) {
 			return n, err
 		}
 		for _, e := range entries {
-			if e.IsDir() && e.Name() == nameMark && path.Dir(dir) == dirBackends {
+			if e.IsDir() && e.Name == nameMark && path.Dir(dir) == dirBackends {
 				dirs = append(dirs, path.Join(dir, nameMark))
 			}
-			if !strings.HasPrefix(e.Name(), tempPrefix) || !strings.HasSuffix(e.Name(), ".tmp") {
+			if !strings.HasPrefix(e.Name, tempPrefix) || !strings.HasSuffix(e.Name, ".tmp") {
 				continue
 			}
 			n++
-			if c, ok := leftover(dir, e.Name()); ok {
-				h.lookLater(c, path.Join(dir, e.Name()), nil)
+			if c, ok := leftover(dir, e.Name); ok {
+				h.lookLater(c, path.Join(dir, e.Name), nil)
 				continue
 			}
-			if err := h.discard(path.Join(dir, e.Name())); err != nil {
+			if err := h.discard(path.Join(dir, e.Name)); err != nil {
 				return n, err
 			}
 		}

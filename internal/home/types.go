@@ -67,6 +67,8 @@ type Dirty struct {
 type seenFile struct {
 	actions int
 	stamp   stamp
+	// sure is false while the stamp is too young to be relied on.
+	sure bool
 }
 
 // Cleared says what a sync verified, so that just that is marked synced.
@@ -111,6 +113,18 @@ type PinCounts struct {
 	ByStatus map[string]int
 	// Oldest and Newest are the first and the last created_at; zero where no row has one.
 	Oldest, Newest time.Time
+
+	// stamp is the file's, and sure is false while that is too young to be relied on.
+	stamp stamp
+	sure  bool
+}
+
+// Stamp differs whenever the mapping's file differs; empty when there is none.
+func (c PinCounts) Stamp() string {
+	if c.stamp == (stamp{}) {
+		return ""
+	}
+	return c.stamp.String()
 }
 
 // Equal tells whether two mappings count the same.

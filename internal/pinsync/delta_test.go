@@ -146,9 +146,9 @@ func TestContentThatNobodyHasBlocksAndIsMendedWhenItAppears(t *testing.T) {
 		t.Errorf("its row is %q", got)
 	}
 	before := w.calls["update pins"]
-	stamp := w.h.PinStamp("fs1")
+	stamp := w.mappingStamp()
 	w.run(Delta)
-	if w.h.PinStamp("fs1") != stamp {
+	if w.mappingStamp() != stamp {
 		t.Errorf("nothing changed, and the mapping was written again (%d updates)", w.calls["update pins"]-before)
 	}
 	w.car(c, data)

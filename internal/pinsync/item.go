@@ -82,7 +82,17 @@ func (p *pass) look(ctx context.Context, w *want) (backend.Item, error) {
 		return item, err
 	}
 	p.progress.allow(item.Size)
-	item, err = p.job.Adapter.Verify(ctx, w.cid)
+	verify := p.job.Adapter.Verify
+	if deep, ok := p.job.Adapter.(backend.DeepVerifier); ok && p.job.Prove {
+		verify = deep.DeepVerify
+	}
+	item, err = verify(ctx, w.cid)
+	if rec, ok := p.job.Adapter.(backend.Recorder); ok && p.job.Prove && err == nil && !p.job.Records {
+		if !p.job.Alive() {
+			return item, ErrReplaced
+		}
+		err = rec.Record(ctx, item)
+	}
 	p.progress.moved()
 	return item, err
 }

@@ -55,6 +55,8 @@ type Job struct {
 	Marks   MarkStore
 	// Desired gives what buckets and local pins want on the backend, for Reconcile; nil: what the mapping and the mark say alone.
 	Desired func(ctx context.Context) ([]string, error)
+	// Prove has everything that is wanted read back, whatever the mapping says of it, and records that are missing beside it written.
+	Prove bool
 	// Records keeps upstream's records of pins alone: no content is looked for.
 	Records bool
 	// Progress, if set, is told how far it is: one call at a time, possibly many a second.

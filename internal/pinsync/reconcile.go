@@ -124,7 +124,7 @@ func (p *pass) addRows(ctx context.Context, cmp *comparison, desired, look *want
 			continue
 		}
 		size, there := cmp.listed[key]
-		if there && row.Status == home.PinStored && sameSize(row, size) {
+		if there && !p.job.Prove && row.Status == home.PinStored && sameSize(row, size) {
 			if desired.byCID[key] == nil {
 				p.out.AlreadyThere.add(Entry{CID: row.CID})
 			}

@@ -277,7 +277,7 @@ func TestPlanTellsWhatRunDoesAndWritesNothing(t *testing.T) {
 		absent := newWorld(t).content(41)
 		w.mark("pin_add", cids[0].String(), cids[1].String(), fresh.String(), absent.String(), "no CID")
 		w.mark("unpin", cids[2].String())
-		stamp, mark := w.h.PinStamp("fs1"), w.dirty().Version
+		stamp, mark := w.mappingStamp(), w.dirty().Version
 		d, err := Plan(context.Background(), w.job(mode))
 		if err != nil || len(d.Put) != 2 || len(d.Look) != 1 || len(d.NoSource) != 1 || len(d.Invalid) != 1 || d.Bytes == 0 {
 			t.Errorf("%v, %+v", err, d)
@@ -285,7 +285,7 @@ func TestPlanTellsWhatRunDoesAndWritesNothing(t *testing.T) {
 		if !slices.Equal(d.Remove, texts(cids[2])) || d.NeedReconcile != (mode == Delta) || d.Put[0].From != "the home's cars" || d.Put[0].Size <= 0 {
 			t.Errorf("%+v", d)
 		}
-		if w.calls["put"]+w.calls["remove"]+w.calls["write sentinel"]+w.calls["update pins"]+w.calls["clear"] != 0 || w.h.PinStamp("fs1") != stamp || w.dirty().Version != mark {
+		if w.calls["put"]+w.calls["remove"]+w.calls["write sentinel"]+w.calls["update pins"]+w.calls["clear"] != 0 || w.mappingStamp() != stamp || w.dirty().Version != mark {
 			t.Errorf("something was written: %v", w.calls)
 		}
 	}

@@ -132,6 +132,16 @@ func (w *world) dirty() *home.Dirty {
 	return d
 }
 
+// mappingStamp differs whenever the mapping's file differs.
+func (w *world) mappingStamp() string {
+	w.t.Helper()
+	n, err := w.h.PinSummary(context.Background(), "fs1")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n.Stamp()
+}
+
 func (w *world) status() map[string]string {
 	w.t.Helper()
 	out := map[string]string{}

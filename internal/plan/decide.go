@@ -16,10 +16,10 @@ func Decide(v View, r Rules, now time.Time) Decision {
 	case v.Paused && (v.PausedUntil.IsZero() || now.Before(v.PausedUntil)):
 		p.why("it is paused%s: nothing is due", until(v.PausedUntil))
 		p.wake(v.PausedUntil)
-		p.parkDirty(Wait{Until: v.PausedUntil, Reason: "paused"})
+		p.parkAll(Wait{Until: v.PausedUntil, Reason: "paused"})
 	case v.Misconfigured != "":
 		p.why("it can't be used: %s", v.Misconfigured)
-		p.parkDirty(Wait{Blocked: true, Reason: v.Misconfigured})
+		p.parkAll(Wait{Blocked: true, Reason: v.Misconfigured})
 	default:
 		p.sync()
 		p.probe()
@@ -60,10 +60,13 @@ func (p *planner) wait(kind string, w Wait) {
 	p.wake(w.Until)
 }
 
-// parkDirty keeps what a mark wants waiting.
-func (p *planner) parkDirty(w Wait) {
-	if p.v.Dirty.Standing || p.asked(status.KindPinSync) != nil {
+// parkAll keeps waiting what a mark wants and what was asked for.
+func (p *planner) parkAll(w Wait) {
+	if p.v.Dirty.Standing {
 		p.wait(status.KindPinSync, w)
+	}
+	for _, r := range p.v.Requests {
+		p.wait(r.Kind, w)
 	}
 }
 

@@ -7,23 +7,27 @@ import (
 
 // Finding is one thing that doctor found.
 type Finding struct {
-	// Code is stable; programs may know it.
+	// Stable word for the kind of trouble; programs may know it.
 	Code string `json:"code"`
-	// Severity is SeverityError, SeverityWarning or SeverityInfo.
+	// error (something does not work), warning (it will not, or not well) or info (worth knowing).
 	Severity string `json:"severity"`
-	// Subject is a backend, a file, or empty for the service or the machine.
+	// A backend or a file; empty for the service or the machine.
 	Subject string `json:"subject"`
-	What    string `json:"what"`
-	Why     string `json:"why"`
-	// Mend is a command, or what to change in which file.
+	// What was found, in one line.
+	What string `json:"what"`
+	// Why it is trouble, in words.
+	Why string `json:"why"`
+	// A command, or what to change in which file.
 	Mend string `json:"mend"`
 }
 
 // Diagnosis is what `doctor` says.
 type Diagnosis struct {
+	// True where no finding is worse than info.
 	Healthy bool `json:"healthy"`
-	// Checks is how many kinds of trouble were looked for.
-	Checks   int       `json:"checks"`
+	// How many kinds of trouble were looked for.
+	Checks int `json:"checks"`
+	// What was found, the worst first; empty for nothing.
 	Findings []Finding `json:"findings"`
 }
 

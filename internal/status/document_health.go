@@ -25,26 +25,43 @@ var severities = []string{SeverityCritical, SeverityError, SeverityWarning, Seve
 const overdueBackup = 24 * time.Hour
 
 type healthDoc struct {
-	Healthy     bool           `json:"healthy"`
-	State       string         `json:"state"`
-	StateReason string         `json:"state_reason"`
-	IssueCount  int            `json:"issue_count"`
-	BySeverity  map[string]int `json:"by_severity"`
-	Issues      []issue        `json:"issues"`
-	Truncated   bool           `json:"truncated,omitempty"`
-	Backends    healthSummary  `json:"backend_health_summary"`
-	Unknown     uint64         `json:"unknown_backends"`
+	// True where no issue is worse than info.
+	Healthy bool `json:"healthy"`
+	// As in status: starting, waiting, running, degraded, paused or stopping.
+	State string `json:"state"`
+	// Why the service is in that state, in one line; empty while running and stopping.
+	StateReason string `json:"state_reason"`
+	// How many issues there are, also where the list is cut.
+	IssueCount int `json:"issue_count"`
+	// How many issues there are by severity: critical, error, warning, info; one with none is absent.
+	BySeverity map[string]int `json:"by_severity"`
+	// What is wrong or worth knowing, the worst first; at most 100.
+	Issues []issue `json:"issues"`
+	// True where issues is cut; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
+	// How many backends work; as in status.
+	Backends healthSummary `json:"backend_health_summary"`
+	// Backends that were never checked.
+	Unknown uint64 `json:"unknown_backends"`
 }
 
 // issue is one thing to know: what is so, why, and what to do.
 type issue struct {
-	Severity       string  `json:"severity"`
-	Code           string  `json:"code"`
-	Backend        *string `json:"backend"`
-	What           string  `json:"what"`
-	Why            string  `json:"why"`
-	Recommendation string  `json:"recommendation"`
-	Since          *string `json:"since"`
+	// critical, error, warning or info (worth knowing, and nothing is wrong).
+	Severity string `json:"severity"`
+	// Stable word for the kind of issue, such as backend-unhealthy.
+	Code string `json:"code"`
+	// The backend that it is about; null for the service, a worker or the home.
+	Backend *string `json:"backend"`
+	// What is so, in one line.
+	What string `json:"what"`
+	// Why it is so, as far as that is known; else empty.
+	Why string `json:"why"`
+	// What to do about it: a command, or what to change.
+	Recommendation string `json:"recommendation"`
+	// Since when it is so, or when that was seen last: the mark's, the check's or the worker's time; null where that
+	// is not known.
+	Since *string `json:"since"`
 }
 
 // HealthDocument is what `health --json` prints. It is healthy where no issue is worse than info.

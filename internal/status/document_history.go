@@ -32,15 +32,20 @@ const (
 
 // HealthChange is how a backend's health changed, and why.
 type HealthChange struct {
+	// State before: unknown, healthy, degraded, unhealthy or misconfigured.
 	Old string `json:"old"`
+	// State after.
 	New string `json:"new"`
+	// The error, or the work that went well, in words; cut after 300 bytes.
 	Why string `json:"why"`
 }
 
 // WorkerChange is why a worker was replaced, the how-many-th time since the service began.
 type WorkerChange struct {
+	// The how-many-th time since the service began.
 	Restarts uint64 `json:"restarts"`
-	Why      string `json:"why"`
+	// Why it was replaced, in one line; cut after 300 bytes.
+	Why string `json:"why"`
 }
 
 // CheckLine is one proof of a backend: it works, or how it failed. By is the kind
@@ -79,13 +84,20 @@ type SumLine struct {
 }
 
 type checkDoc struct {
-	What    string  `json:"what"`
-	Time    *string `json:"time"`
-	Backend string  `json:"backend"`
-	By      string  `json:"by"`
-	OK      bool    `json:"ok"`
-	Latency *float  `json:"latency_ms"`
-	Class   *string `json:"class"`
+	// Always checks.
+	What string `json:"what"`
+	// When it was told.
+	Time *string `json:"time"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// Kind of the task that told it: health_check, or work such as pin_sync.
+	By string `json:"by"`
+	// Whether the backend works.
+	OK bool `json:"ok"`
+	// Milliseconds that it took to answer; null where that was not measured.
+	Latency *float `json:"latency_ms"`
+	// Class of the error: auth, quota, network, server or configuration; null where it works.
+	Class *string `json:"class"`
 }
 
 // HistoryCheck is a line of history.
@@ -99,14 +111,22 @@ func HistoryCheck(l CheckLine) ([]byte, error) {
 }
 
 type markDoc struct {
-	What    string  `json:"what"`
-	Time    *string `json:"time"`
-	Backend string  `json:"backend"`
-	Of      string  `json:"of"`
-	Old     string  `json:"old"`
-	New     string  `json:"new"`
-	Why     string  `json:"why"`
-	Dirty   float   `json:"dirty_seconds"`
+	// Always transitions.
+	What string `json:"what"`
+	// When it was seen to be clean.
+	Time *string `json:"time"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// Always mark: the last mark of the backend was cleared.
+	Of string `json:"of"`
+	// Always dirty.
+	Old string `json:"old"`
+	// Always clean.
+	New string `json:"new"`
+	// By whom it was cleared; empty for a sync.
+	Why string `json:"why"`
+	// Seconds that the mark stood.
+	Dirty float `json:"dirty_seconds"`
 }
 
 // HistoryMark is a line of history.
@@ -115,10 +135,14 @@ func HistoryMark(l MarkLine) ([]byte, error) {
 }
 
 type healthChangeDoc struct {
-	What    string  `json:"what"`
-	Time    *string `json:"time"`
-	Backend string  `json:"backend"`
-	Of      string  `json:"of"`
+	// Always transitions.
+	What string `json:"what"`
+	// When it changed.
+	Time *string `json:"time"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// Always health.
+	Of string `json:"of"`
 	HealthChange
 }
 
@@ -128,9 +152,12 @@ func HistoryHealth(t time.Time, backend string, c HealthChange) ([]byte, error) 
 }
 
 type workerChangeDoc struct {
-	What   string  `json:"what"`
-	Time   *string `json:"time"`
-	Worker string  `json:"worker"`
+	// Always workers.
+	What string `json:"what"`
+	// When it was replaced.
+	Time *string `json:"time"`
+	// Name of the worker: metadata_reader, dirty_monitor, health_monitor or task_executor.
+	Worker string `json:"worker"`
 	WorkerChange
 }
 
@@ -140,7 +167,9 @@ func HistoryWorker(t time.Time, worker string, c WorkerChange) ([]byte, error) {
 }
 
 type endedTaskDoc struct {
-	What string  `json:"what"`
+	// Always tasks.
+	What string `json:"what"`
+	// When it ended; the same as finished.
 	Time *string `json:"time"`
 	taskDoc
 }
@@ -152,26 +181,43 @@ func HistoryTask(t Task) ([]byte, error) {
 
 // spread is what durations are from least to most, in the unit that its key names.
 type spread struct {
+	// How many of the lines it is of; those without a time are not in it.
 	Count int64 `json:"count"`
-	Min   float `json:"min"`
-	Mean  float `json:"mean"`
-	Max   float `json:"max"`
-	Sum   float `json:"sum"`
+	// The shortest, in the unit of the key above.
+	Min float `json:"min"`
+	// Their mean, in that unit.
+	Mean float `json:"mean"`
+	// The longest, in that unit.
+	Max float `json:"max"`
+	// All together, in that unit.
+	Sum float `json:"sum"`
 }
 
 type sumDoc struct {
-	What       string  `json:"what"`
-	Time       *string `json:"time"`
-	Resolution string  `json:"resolution"`
-	Backend    string  `json:"backend"`
-	Of         string  `json:"of,omitempty"`
-	By         string  `json:"by,omitempty"`
-	Kind       string  `json:"kind,omitempty"`
-	Count      int64   `json:"count"`
-	OK         int64   `json:"ok"`
-	Latency    *spread `json:"latency_ms,omitempty"`
-	Dirty      *spread `json:"dirty_seconds,omitempty"`
-	Took       *spread `json:"seconds,omitempty"`
+	// What it is a sum of: tasks, checks or transitions.
+	What string `json:"what"`
+	// When the hour or day (UTC) begins.
+	Time *string `json:"time"`
+	// hour or day: how much time is summed up.
+	Resolution string `json:"resolution"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// Always mark, of transitions; absent otherwise.
+	Of string `json:"of,omitempty"`
+	// Of checks, the kind of the task that told them; absent otherwise.
+	By string `json:"by,omitempty"`
+	// Of tasks, their kind; absent otherwise.
+	Kind string `json:"kind,omitempty"`
+	// How many lines it stands for.
+	Count int64 `json:"count"`
+	// How many of them went well: tasks that were done, checks that found that it works, marks that a sync cleared.
+	OK int64 `json:"ok"`
+	// Of checks, the milliseconds that they took to answer; absent where none was measured.
+	Latency *spread `json:"latency_ms,omitempty"`
+	// Of transitions, the seconds that marks stood; absent otherwise.
+	Dirty *spread `json:"dirty_seconds,omitempty"`
+	// Of tasks, the seconds from their last start to their end; absent where none was measured.
+	Took *spread `json:"seconds,omitempty"`
 }
 
 // HistorySum is a line of history that stands for many.
@@ -196,6 +242,7 @@ func HistorySum(l SumLine) ([]byte, error) {
 }
 
 type historyErrorDoc struct {
+	// Why the history could not be read to its end, in words; the last line then.
 	Error string `json:"error"`
 }
 

@@ -11,82 +11,137 @@ import (
 const defaultBackupAfter = time.Hour
 
 type insightsDoc struct {
-	Buckets  bucketAnalysis   `json:"bucket_analysis"`
-	Backends backendAnalysis  `json:"backend_analysis"`
-	Sync     syncRequirements `json:"sync_requirements"`
-	Metrics  operational      `json:"operational_metrics"`
-	Pins     pinAnalysis      `json:"pin_mapping_analysis"`
-	History  historyDoc       `json:"history"`
+	// All buckets. Upstream's key.
+	Buckets bucketAnalysis `json:"bucket_analysis"`
+	// All backends. Upstream's key.
+	Backends backendAnalysis `json:"backend_analysis"`
+	// What has to be synced. Upstream's key.
+	Sync syncRequirements `json:"sync_requirements"`
+	// How fresh the picture is, and what is to be done. Upstream's key.
+	Metrics operational `json:"operational_metrics"`
+	// All pin mappings. Upstream's key.
+	Pins pinAnalysis `json:"pin_mapping_analysis"`
+	// What was recorded: today, in the last 7 and in the last 30 days.
+	History historyDoc `json:"history"`
 }
 
 type bucketAnalysis struct {
-	Total        int            `json:"total_buckets"`
-	NeedBackup   int            `json:"buckets_needing_backup"`
-	AveragePins  float          `json:"average_pins_per_bucket"`
+	// Distinct buckets of all registries. Upstream's key.
+	Total int `json:"total_buckets"`
+	// Buckets without a backup, or whose last one is older than backup.buckets of the configuration says
+	// (an hour by default). Upstream's key.
+	NeedBackup int `json:"buckets_needing_backup"`
+	// Mean of the pins that the registries count for each bucket; 0.0 with none. Upstream's key.
+	AveragePins float `json:"average_pins_per_bucket"`
+	// How many backends each bucket has, by its key (BACKEND/NAME or the name); buckets with none are left out, and at
+	// most 100 are listed. Upstream's key.
 	Distribution map[string]int `json:"bucket_backend_distribution"`
-	Files        int64          `json:"total_files"`
-	FilesUnknown int            `json:"buckets_with_unreadable_index"`
-	Truncated    bool           `json:"truncated,omitempty"`
+	// Files of all buckets whose index can be read.
+	Files int64 `json:"total_files"`
+	// Buckets whose index of files can't be read.
+	FilesUnknown int `json:"buckets_with_unreadable_index"`
+	// True where bucket_backend_distribution is cut; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 type backendAnalysis struct {
-	Total        int              `json:"total_backends"`
-	Types        map[string]int   `json:"backend_types"`
-	Responses    map[string]float `json:"response_time_stats"`
-	Distribution pinDistribution  `json:"pin_distribution"`
+	// Backends that are counted, as total_backends of status. Upstream's key.
+	Total int `json:"total_backends"`
+	// How many backends there are of each type. Upstream's key.
+	Types map[string]int `json:"backend_types"`
+	// Over the backends with a response time: average_ms, median_ms, max_ms, min_ms in milliseconds; empty with none.
+	// Upstream's key.
+	Responses map[string]float `json:"response_time_stats"`
+	// Pins over backends; empty without backends. Upstream's key.
+	Distribution pinDistribution `json:"pin_distribution"`
 	*mappingTotals
 }
 
 // pinDistribution is empty without backends, as upstream's.
 type pinDistribution struct {
-	Total            *uint64 `json:"total_pins,omitempty"`
-	Average          *float  `json:"average_per_backend,omitempty"`
-	Most             *uint64 `json:"max_pins,omitempty"`
+	// Pins of all backends; absent without backends. Upstream's key.
+	Total *uint64 `json:"total_pins,omitempty"`
+	// Mean of the pins of a backend; absent without backends. Upstream's key.
+	Average *float `json:"average_per_backend,omitempty"`
+	// Pins of the backend with the most; absent without backends. Upstream's key.
+	Most *uint64 `json:"max_pins,omitempty"`
+	// Backends with a pin; absent without backends. Upstream's key.
 	BackendsWithPins *uint64 `json:"backends_with_pins,omitempty"`
 }
 
 // mappingTotals are there only where there are pin mappings, as upstream's.
 type mappingTotals struct {
-	Total            int            `json:"total_pins"`
-	BackendsWithPins int            `json:"backends_with_pins"`
-	ByStatus         map[string]int `json:"pin_status_distribution"`
-	Redundancy       float          `json:"average_redundancy"`
+	// Rows of all pin mappings; absent with none. Upstream's key.
+	Total int `json:"total_pins"`
+	// Backends whose mapping has a row; absent with none. Upstream's key.
+	BackendsWithPins int `json:"backends_with_pins"`
+	// Rows of mappings by their status; absent with none. Upstream's key.
+	ByStatus map[string]int `json:"pin_status_distribution"`
+	// Mean number of backends that list a CID, to two digits; absent with no row. Upstream's key.
+	Redundancy float `json:"average_redundancy"`
 }
 
 type syncRequirements struct {
-	NeedSync      []string             `json:"backends_needing_pin_sync"`
-	NeedSyncCount int                  `json:"backends_needing_pin_sync_count"`
-	Targets       []string             `json:"metadata_backup_targets"`
-	Actions       map[string]actionDoc `json:"dirty_backend_actions"`
-	Failed        []string             `json:"backends_with_failed_pins,omitempty"`
-	Pending       []string             `json:"backends_with_pending_pins,omitempty"`
-	Truncated     bool                 `json:"truncated,omitempty"`
+	// Names of backends that are dirty, or have rows that are pending or failed, in order; at most 100. Upstream's
+	// key.
+	NeedSync []string `json:"backends_needing_pin_sync"`
+	// How many those are, also where the list is cut.
+	NeedSyncCount int `json:"backends_needing_pin_sync_count"`
+	// Names of backends of the type filesystem, in order; at most 100. Upstream's key.
+	Targets []string `json:"metadata_backup_targets"`
+	// Marks by name of the backend, clean ones with actions too, at most 100: those with the most unsynced actions.
+	// Upstream's key.
+	Actions map[string]actionDoc `json:"dirty_backend_actions"`
+	// Names of backends with a row that failed, at most 100; absent with none. Upstream's key.
+	Failed []string `json:"backends_with_failed_pins,omitempty"`
+	// Names of backends with a row that is pending, at most 100; absent with none. Upstream's key.
+	Pending []string `json:"backends_with_pending_pins,omitempty"`
+	// True where a list or the object of actions is cut; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 type actionDoc struct {
-	Total    int  `json:"total_actions"`
-	Unsynced int  `json:"unsynced_actions"`
-	IsDirty  bool `json:"is_dirty"`
+	// Actions of the backend's marks, in all places together. Upstream's key.
+	Total int `json:"total_actions"`
+	// Those that are not synced; one that does not say counts as unsynced. Upstream's key.
+	Unsynced int `json:"unsynced_actions"`
+	// Whether a mark stands. Upstream's key.
+	IsDirty bool `json:"is_dirty"`
 }
 
 type operational struct {
+	// Seconds since the registries were read; since 1970 where they never were, as upstream. Upstream's key.
 	Freshness float `json:"metadata_freshness_seconds"`
-	CheckAge  float `json:"avg_backend_health_check_age"`
-	Pending   int   `json:"total_pending_actions"`
+	// Mean of the seconds since the last check of each backend that was checked; 0.0 with none. Upstream's key.
+	CheckAge float `json:"avg_backend_health_check_age"`
+	// Unsynced actions of all backends. Upstream's key.
+	Pending int `json:"total_pending_actions"`
 }
 
 type pinAnalysis struct {
-	Total            int            `json:"total_pins"`
-	BackendsWithPins int            `json:"backends_with_pins"`
-	ByStatus         map[string]int `json:"pin_status_distribution"`
-	Failed           []string       `json:"backends_with_failed_pins"`
-	Pending          []string       `json:"backends_with_pending_pins"`
-	Redundancy       map[string]int `json:"cid_redundancy"`
-	Oldest           *string        `json:"oldest_pin_date"`
-	Newest           *string        `json:"newest_pin_date"`
-	UniqueCIDs       *int           `json:"total_unique_cids,omitempty"`
-	Average          *float         `json:"average_redundancy,omitempty"`
-	Truncated        bool           `json:"truncated,omitempty"`
+	// Rows of all pin mappings. Upstream's key.
+	Total int `json:"total_pins"`
+	// Backends whose mapping has a row. Upstream's key.
+	BackendsWithPins int `json:"backends_with_pins"`
+	// Rows of mappings by their status. Upstream's key.
+	ByStatus map[string]int `json:"pin_status_distribution"`
+	// Names of backends with a row that failed, in order; at most 100. Upstream's key.
+	Failed []string `json:"backends_with_failed_pins"`
+	// Names of backends with a row that is pending, in order; at most 100. Upstream's key.
+	Pending []string `json:"backends_with_pending_pins"`
+	// How many CIDs have so many backends, by that number. Upstream's key.
+	Redundancy map[string]int `json:"cid_redundancy"`
+	// When the first pin was made, as YYYY-MM-DD HH:MM:SS[.ffffff] in the service's local time; null with none.
+	// Upstream's key.
+	Oldest *string `json:"oldest_pin_date"`
+	// When the last pin was made, written alike; null with none. Upstream's key.
+	Newest *string `json:"newest_pin_date"`
+	// Different CIDs in all mappings; absent with no row. Upstream's key.
+	UniqueCIDs *int `json:"total_unique_cids,omitempty"`
+	// Mean number of backends that list a CID, to two digits; absent with no row. Upstream's key.
+	Average *float `json:"average_redundancy,omitempty"`
+	// True where one of the two lists of names is cut; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 // InsightsDocument is what `insights --json` prints.

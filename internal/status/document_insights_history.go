@@ -4,46 +4,67 @@ import "math"
 
 // historyDoc is the part of insights that looks back.
 type historyDoc struct {
+	// Since midnight in the service's local time.
 	Today periodDoc `json:"today"`
-	Week  periodDoc `json:"week"`
+	// The last 7 days.
+	Week periodDoc `json:"week"`
+	// The last 30 days.
 	Month periodDoc `json:"month"`
 }
 
 // periodDoc sums up a time. What nothing is known of is null.
 type periodDoc struct {
+	// When the sum begins: at a full hour.
 	Since *string `json:"since"`
-	Syncs uint64  `json:"syncs"`
-	// SyncSuccess, CheckSuccess and Availability are shares from 0 to 1.
+	// Runs of syncs that ended by themselves, well or badly.
+	Syncs uint64 `json:"syncs"`
+	// Part of those runs that left nothing undone, 0 to 1; null with none.
 	SyncSuccess *float `json:"sync_success"`
-	// Latency is from a mark to its clearing.
-	Latency      latencyDoc `json:"sync_latency_seconds"`
-	Checks       uint64     `json:"checks"`
-	CheckSuccess *float     `json:"check_success"`
-	Outages      uint64     `json:"outages"`
-	// Availability and Downtime are of the time in which it was known whether a backend works, added up over backends.
-	Availability *float     `json:"availability"`
-	Downtime     *float     `json:"downtime_seconds"`
-	Observed     float      `json:"observed_seconds"`
-	Spared       *sparedDoc `json:"spared"`
+	// Seconds from a mark to its clearing by a sync.
+	Latency latencyDoc `json:"sync_latency_seconds"`
+	// Times that a check or work told whether a backend works.
+	Checks uint64 `json:"checks"`
+	// Part of those that found that it works, 0 to 1; null with none.
+	CheckSuccess *float `json:"check_success"`
+	// How often a backend became unhealthy.
+	Outages uint64 `json:"outages"`
+	// Part of the time in which it was known whether backends work that they did, 0 to 1; null where nothing was
+	// known.
+	Availability *float `json:"availability"`
+	// Seconds in which backends were unhealthy or misconfigured, added up over backends; null where nothing was known.
+	Downtime *float `json:"downtime_seconds"`
+	// Seconds that the service was watching, added up over all backends.
+	Observed float `json:"observed_seconds"`
+	// What a daemon with fixed intervals would have done in that time, and this one did not; null where the service
+	// was not watching.
+	Spared *sparedDoc `json:"spared"`
 }
 
 type latencyDoc struct {
+	// Clearings that it is of.
 	Count uint64 `json:"count"`
-	Mean  *float `json:"mean"`
-	// P50 and P95 are within 5 %: durations are counted by classes.
+	// Mean in seconds; null with none.
+	Mean *float `json:"mean"`
+	// Half of them took at most so many seconds, within 5 %; null with none.
 	P50 *float `json:"p50"`
+	// 95 of 100 took at most so many seconds, within 5 %; null with none.
 	P95 *float `json:"p95"`
 }
 
 // sparedDoc is what a daemon with fixed intervals would have done, and this one did not.
 type sparedDoc struct {
-	Checks  sparedOne `json:"checks"`
+	// Health checks, of every backend every 180 s.
+	Checks sparedOne `json:"checks"`
+	// Copies of buckets, of each to every filesystem backend every hour.
 	Backups sparedOne `json:"backups"`
 }
 
 type sparedOne struct {
-	Fixed  uint64 `json:"fixed_interval"`
-	Made   uint64 `json:"made"`
+	// How many there would have been at upstream's fixed intervals.
+	Fixed uint64 `json:"fixed_interval"`
+	// How many were made.
+	Made uint64 `json:"made"`
+	// fixed_interval without those that were made; never below 0.
 	Spared uint64 `json:"spared"`
 }
 

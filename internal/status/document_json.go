@@ -45,13 +45,13 @@ func marshal(what string, v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// compact writes a part of a document without spaces.
-func compact(v any) ([]byte, error) {
+// compact writes a document, or a part of one, without spaces and without an end of line.
+func compact(what string, v any) ([]byte, error) {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("write a line of the status document: %w", err)
+		return nil, fmt.Errorf("write the %s document: %w", what, err)
 	}
 	return bytes.TrimRight(buf.Bytes(), "\n"), nil
 }

@@ -3,17 +3,24 @@ package status
 import "time"
 
 type tasksDoc struct {
-	Tasks  []taskLine `json:"tasks"`
-	Cursor string     `json:"cursor"`
+	// One page, newest first.
+	Tasks []taskLine `json:"tasks"`
+	// Where the next page begins, to be given as it is; empty at the end.
+	Cursor string `json:"cursor"`
 }
 
 // taskLine is what a list of tasks tells of each.
 type taskLine struct {
-	ID       uint64 `json:"id"`
-	Kind     string `json:"kind"`
-	Backend  string `json:"backend"`
-	State    string `json:"state"`
-	Progress float  `json:"progress"`
+	// Never used twice, also across restarts.
+	ID uint64 `json:"id"`
+	// pin_sync, backup_buckets, backup_metadata, health_check, cleanup, verify or restore.
+	Kind string `json:"kind"`
+	// Name of the backend that it works on.
+	Backend string `json:"backend"`
+	// queued, running, waiting_retry, blocked, done, partial, failed or cancelled.
+	State string `json:"state"`
+	// Part that is done, 0 to 1; 0.0 also where it is not known.
+	Progress float `json:"progress"`
 }
 
 // TasksDocument is what `tasks --json` prints: one page; the cursor is empty at the end.
@@ -29,18 +36,26 @@ func TasksDocument(page []Task, cursor string) ([]byte, error) {
 func TaskDocument(t Task) ([]byte, error) { return marshal("task", taskOf(t)) }
 
 type backendsDoc struct {
+	// One page, in the order of names.
 	Backends []backendLine `json:"backends"`
-	Cursor   string        `json:"cursor"`
+	// Where the next page begins, to be given as it is; empty at the end.
+	Cursor string `json:"cursor"`
 }
 
 // backendLine is what a list of backends tells of each.
 type backendLine struct {
-	Name       string `json:"name"`
-	Type       string `json:"type"`
-	Health     string `json:"health"`
-	Dirty      bool   `json:"dirty"`
-	Pending    uint64 `json:"pending_actions"`
-	ResponseMS float  `json:"response_time_ms"`
+	// Its name: the stem of its configuration file.
+	Name string `json:"name"`
+	// Its type, aliases resolved; empty where only a mark names it.
+	Type string `json:"type"`
+	// unknown, healthy, degraded, unhealthy or misconfigured.
+	Health string `json:"health"`
+	// Whether a mark stands.
+	Dirty bool `json:"dirty"`
+	// Unsynced actions of its marks.
+	Pending uint64 `json:"pending_actions"`
+	// Milliseconds that a check takes: a mean in which the last sixteen or so count; 0.0 for none.
+	ResponseMS float `json:"response_time_ms"`
 }
 
 // BackendsDocument is what `backends --json` prints: one page; the cursor is empty at the end.
@@ -53,17 +68,25 @@ func BackendsDocument(page []Backend, cursor string) ([]byte, error) {
 }
 
 type errorsDoc struct {
+	// One page: what came last for the first time is first.
 	Errors []errorLine `json:"errors"`
-	Cursor string      `json:"cursor"`
+	// Where the next page begins, to be given as it is; empty at the end.
+	Cursor string `json:"cursor"`
 }
 
 type errorLine struct {
-	Backend string  `json:"backend"`
-	Class   string  `json:"class"`
-	Message string  `json:"message"`
-	First   *string `json:"first_seen"`
-	Last    *string `json:"last_seen"`
-	Count   uint64  `json:"count"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// auth, quota, network, server, content (of one item, not of the backend) or configuration.
+	Class string `json:"class"`
+	// What went wrong, in words.
+	Message string `json:"message"`
+	// When it came first.
+	First *string `json:"first_seen"`
+	// When it came last.
+	Last *string `json:"last_seen"`
+	// How often it came.
+	Count uint64 `json:"count"`
 }
 
 // ErrorsDocument is what `errors --json` prints: one page; the cursor is empty at the end.
@@ -76,26 +99,40 @@ func ErrorsDocument(page []ErrorEntry, cursor string) ([]byte, error) {
 }
 
 type explainDoc struct {
-	Backend  string         `json:"backend"`
-	Details  backendDetails `json:"details"`
-	Decision []string       `json:"decision"`
-	Wants    []wantDoc      `json:"wants"`
-	Waits    []waitDoc      `json:"waits"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// What is known of it; as backend_status_details of status.
+	Details backendDetails `json:"details"`
+	// The planner's reasons, in words.
+	Decision []string `json:"decision"`
+	// What should be done now; empty for nothing.
+	Wants []wantDoc `json:"wants"`
+	// What will be done later, or would be but for something; empty for nothing.
+	Waits []waitDoc `json:"waits"`
 }
 
 type wantDoc struct {
-	Kind     string `json:"kind"`
-	Mode     string `json:"mode"`
-	Reason   string `json:"reason"`
-	Priority uint8  `json:"priority"`
-	Asked    bool   `json:"asked"`
+	// Kind of the task: pin_sync, backup_buckets, backup_metadata, health_check or verify.
+	Kind string `json:"kind"`
+	// Of a pin_sync: delta (what the marks name) or reconcile (compared whole); else empty.
+	Mode string `json:"mode"`
+	// Why, in words.
+	Reason string `json:"reason"`
+	// 1 is the most urgent, 10 the least.
+	Priority uint8 `json:"priority"`
+	// Whether a person or a program asked for it.
+	Asked bool `json:"asked"`
 }
 
 type waitDoc struct {
-	Kind    string  `json:"kind"`
-	Reason  string  `json:"reason"`
-	Blocked bool    `json:"blocked"`
-	Until   *string `json:"until"`
+	// Kind of the task.
+	Kind string `json:"kind"`
+	// What it waits for, in words.
+	Reason string `json:"reason"`
+	// Whether it waits for something that nobody here has, and not just for its time.
+	Blocked bool `json:"blocked"`
+	// When it is looked at again by itself; null where only a change or a person ends the wait.
+	Until *string `json:"until"`
 }
 
 // ExplainDocument is what `explain --json` prints: the backend, the planner's
@@ -113,19 +150,29 @@ func ExplainDocument(b Backend, decision []string, wants []Want, waits []Wait) (
 }
 
 type whereDoc struct {
-	CID     string      `json:"cid"`
-	Copies  int         `json:"copies"`
+	// The CID that was asked for.
+	CID string `json:"cid"`
+	// Holders that are neither pending nor failed and whose row tells no error.
+	Copies int `json:"copies"`
+	// Backends whose mapping lists the CID; empty for none.
 	Holders []holderDoc `json:"holders"`
 }
 
 type holderDoc struct {
-	Backend  string  `json:"backend"`
-	State    string  `json:"state"`
-	Target   string  `json:"target"`
-	Bytes    uint64  `json:"bytes"`
-	Pinned   *string `json:"pinned"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// Status of the row in its mapping: stored, pending, failed, or what else upstream wrote.
+	State string `json:"state"`
+	// Where the backend is, without credentials; empty where it is not counted any more.
+	Target string `json:"target"`
+	// Size of the content in bytes; 0 where the row does not say.
+	Bytes uint64 `json:"bytes"`
+	// When the row was made; null where it does not say.
+	Pinned *string `json:"pinned"`
+	// When the content was last verified there; null for never.
 	Verified *string `json:"verified"`
-	Error    *string `json:"error"`
+	// What is wrong with the copy, or why the mapping can't be read; null for nothing.
+	Error *string `json:"error"`
 }
 
 // WhereDocument is what `where --json` prints; holders that failed are listed and not counted as copies.
@@ -141,27 +188,42 @@ func WhereDocument(cid string, holders []Holder) ([]byte, error) {
 }
 
 type planDoc struct {
-	At       *string       `json:"at"`
+	// The time of the plan.
+	At *string `json:"at"`
+	// What would be done, a backend each.
 	Backends []backendPlan `json:"backends"`
-	Actions  int           `json:"action_count"`
-	Bytes    uint64        `json:"bytes"`
+	// Steps of all backends.
+	Actions int `json:"action_count"`
+	// Bytes that the listed steps would move, as far as sizes are known.
+	Bytes uint64 `json:"bytes"`
 }
 
 type backendPlan struct {
-	Backend   string      `json:"backend"`
-	Mode      string      `json:"mode"`
-	Count     int         `json:"action_count"`
-	Actions   []actionRow `json:"actions"`
-	Truncated bool        `json:"truncated,omitempty"`
-	Blocked   *string     `json:"blocked"`
-	Error     *string     `json:"error"`
+	// Name of the backend.
+	Backend string `json:"backend"`
+	// delta (what the marks name) or reconcile (compared whole).
+	Mode string `json:"mode"`
+	// How many steps there are, also where the list is cut.
+	Count int `json:"action_count"`
+	// The steps; at most 100.
+	Actions []actionRow `json:"actions"`
+	// True where actions is cut; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
+	// What is missing that nobody here has; null for nothing.
+	Blocked *string `json:"blocked"`
+	// Why it could not be planned, in words; null where it could.
+	Error *string `json:"error"`
 }
 
 type actionRow struct {
+	// put (store it), verify (it should be there: look), no source (nobody here has it) or remove.
 	Action string `json:"action"`
-	CID    string `json:"cid"`
+	// The content that it is about.
+	CID string `json:"cid"`
+	// Why, in words; empty for a removal.
 	Reason string `json:"reason"`
-	Bytes  uint64 `json:"bytes"`
+	// Size in bytes; 0 where it is not known.
+	Bytes uint64 `json:"bytes"`
 }
 
 // PlanSyncDocument is what `sync --dry-run --json` prints.
@@ -183,6 +245,7 @@ func PlanSyncDocument(plans []Plan, now time.Time) ([]byte, error) {
 }
 
 type outcomesDoc struct {
+	// The tasks that were asked for, as they ended or, after a time-out, as they are.
 	Tasks []taskDoc `json:"tasks"`
 }
 

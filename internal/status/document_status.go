@@ -7,88 +7,152 @@ import (
 )
 
 type statusDoc struct {
-	Running       bool             `json:"running"`
-	ThreadStatus  map[string]*bool `json:"thread_status"`
-	MetadataStats metadataStats    `json:"metadata_driven_stats"`
-	Tasks         taskManagement   `json:"task_management"`
-	Pins          pinSummary       `json:"pin_mapping_summary"`
-	Health        healthSummary    `json:"backend_health_summary"`
-	Intervals     intervals        `json:"intervals"`
-	LastCheck     *string          `json:"last_health_check"`
-	// Details are filled by withLines: what needs attention, unless backends were named or all were asked for.
-	Details      lines        `json:"backend_status_details"`
-	DetailsCount int          `json:"backend_status_count"`
-	Truncated    bool         `json:"truncated,omitempty"`
-	Service      serviceDoc   `json:"service"`
-	Workers      []workerDoc  `json:"workers"`
-	Alerts       []alertDoc   `json:"alerts"`
-	Problems     []problemDoc `json:"problems"`
-	ProblemCount int          `json:"problem_count"`
+	// False only while the service is stopping. Upstream's key.
+	Running bool `json:"running"`
+	// Whether each of the four workers is healthy, by upstream's names: metadata_reader, dirty_monitor,
+	// health_monitor, task_executor; null for one that was never started. Upstream's key.
+	ThreadStatus map[string]*bool `json:"thread_status"`
+	// What the home says, in numbers and names. Upstream's key.
+	MetadataStats metadataStats `json:"metadata_driven_stats"`
+	// What runs and waits. Upstream's key.
+	Tasks taskManagement `json:"task_management"`
+	// All pin mappings together. Upstream's key.
+	Pins pinSummary `json:"pin_mapping_summary"`
+	// How many backends work. Upstream's key.
+	Health healthSummary `json:"backend_health_summary"`
+	// How often each thing is looked at though nothing was heard of it. Upstream's key.
+	Intervals intervals `json:"intervals"`
+	// When a check or work told the health of any backend last, as YYYY-MM-DD HH:MM:SS[.ffffff] in the service's local
+	// time; null before the first one of this process. Upstream's key.
+	LastCheck *string `json:"last_health_check"`
+	// Backends by name, the pressing first: those that need attention, at most 100; those that were named or are in
+	// the state asked for; all with --detailed. Upstream's key.
+	Details lines `json:"backend_status_details"`
+	// How many backends backend_status_details is about, also where it is cut.
+	DetailsCount int `json:"backend_status_count"`
+	// True where backend_status_details or problems is cut; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
+	// The service itself.
+	Service serviceDoc `json:"service"`
+	// The four workers.
+	Workers []workerDoc `json:"workers"`
+	// Standing alerts, the pressing first, at most 32; this version raises none.
+	Alerts []alertDoc `json:"alerts"`
+	// Files of the home that can't be read; at most 100, all with --detailed.
+	Problems []problemDoc `json:"problems"`
+	// How many files of the home can't be read, also where the list is cut.
+	ProblemCount int `json:"problem_count"`
 }
 
 // lines stand for backendDetails by name, until withLines puts them there.
 type lines struct{}
 
 type metadataStats struct {
-	Buckets         uint64   `json:"total_buckets"`
-	Backends        uint64   `json:"total_backends"`
-	Dirty           []string `json:"dirty_backends"`
-	DirtyCount      uint64   `json:"dirty_count"`
-	Unhealthy       []string `json:"unhealthy_backends"`
-	UnhealthyCount  uint64   `json:"unhealthy_count"`
-	Filesystem      []string `json:"filesystem_backends"`
-	FilesystemCount uint64   `json:"filesystem_count"`
-	Blocked         []string `json:"blocked_backends"`
-	BlockedCount    uint64   `json:"blocked_count"`
-	LastScan        float    `json:"last_bucket_scan"`
-	ScanAge         float    `json:"bucket_scan_age_seconds"`
-	Truncated       bool     `json:"truncated,omitempty"`
+	// Distinct buckets of all registries. Upstream's key.
+	Buckets uint64 `json:"total_buckets"`
+	// Backends that are configured and enabled, listed in the registry, or dirty. Upstream's key.
+	Backends uint64 `json:"total_backends"`
+	// Names of backends with a mark that stands, in order; at most 100, all with --detailed. Upstream's key.
+	Dirty []string `json:"dirty_backends"`
+	// How many backends are dirty. Upstream's key.
+	DirtyCount uint64 `json:"dirty_count"`
+	// Names of backends that are unhealthy or misconfigured, in order; at most 100, all with --detailed. Upstream's
+	// key.
+	Unhealthy []string `json:"unhealthy_backends"`
+	// How many backends are unhealthy or misconfigured; unknown ones are not counted. Upstream's key.
+	UnhealthyCount uint64 `json:"unhealthy_count"`
+	// Names of backends of the type filesystem, in order; at most 100, all with --detailed. Upstream's key.
+	Filesystem []string `json:"filesystem_backends"`
+	// How many backends are of the type filesystem.
+	FilesystemCount uint64 `json:"filesystem_count"`
+	// Names of dirty backends that wait for something that nobody here has (content, or a configuration that can be
+	// used), in order; at most 100, all with --detailed.
+	Blocked []string `json:"blocked_backends"`
+	// How many dirty backends are blocked.
+	BlockedCount uint64 `json:"blocked_count"`
+	// When the registries were read last, in seconds since 1970; 0.0 for never. Upstream's key.
+	LastScan float `json:"last_bucket_scan"`
+	// Seconds since the registries were read; since 1970 where they never were, as upstream. Upstream's key.
+	ScanAge float `json:"bucket_scan_age_seconds"`
+	// True where one of the four lists of names is cut, its count is whole; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 type taskManagement struct {
-	Active    uint64    `json:"active_tasks"`
-	Queued    uint64    `json:"queued_tasks"`
-	Completed uint64    `json:"completed_tasks"`
-	Failed    uint64    `json:"failed_tasks"`
-	ActiveIDs []string  `json:"active_task_ids"`
-	Running   []taskDoc `json:"running"`
-	Truncated bool      `json:"truncated,omitempty"`
+	// Tasks that run now. Upstream's key.
+	Active uint64 `json:"active_tasks"`
+	// Tasks that wait: for their turn, a retry, or what blocks them. Upstream's key.
+	Queued uint64 `json:"queued_tasks"`
+	// Tasks that ended done or partial since the state database was made. Upstream's key.
+	Completed uint64 `json:"completed_tasks"`
+	// Tasks that ended failed since the state database was made; a retry that is still to come is no end.
+	Failed uint64 `json:"failed_tasks"`
+	// Ids of the tasks that run, as texts; at most 100, all with --detailed. Upstream's key.
+	ActiveIDs []string `json:"active_task_ids"`
+	// The same tasks, whole.
+	Running []taskDoc `json:"running"`
+	// True where active_task_ids and running are cut, active_tasks is whole; absent otherwise.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 type pinSummary struct {
-	Total            int            `json:"total_pins"`
-	BackendsWithPins int            `json:"backends_with_pins"`
-	UniqueCIDs       int            `json:"total_unique_cids"`
-	Redundancy       float          `json:"average_redundancy"`
-	ByStatus         map[string]int `json:"status_distribution"`
-	Failed           int            `json:"failed_pin_backends"`
-	Pending          int            `json:"pending_pin_backends"`
-	// Complete is false while unique ids and redundancy do not count all mappings yet, after a start with many.
+	// Rows of all pin mappings. Upstream's key.
+	Total int `json:"total_pins"`
+	// Backends whose mapping has a row. Upstream's key.
+	BackendsWithPins int `json:"backends_with_pins"`
+	// Different CIDs in all mappings; too small while index_complete is false. Upstream's key.
+	UniqueCIDs int `json:"total_unique_cids"`
+	// Mean number of backends that list a CID, to two digits; 0.0 with none. Upstream's key.
+	Redundancy float `json:"average_redundancy"`
+	// Rows of mappings by their status (stored, pending, failed, and what else upstream wrote). Upstream's key.
+	ByStatus map[string]int `json:"status_distribution"`
+	// Backends with a row that failed. Upstream's key.
+	Failed int `json:"failed_pin_backends"`
+	// Backends with a row that is pending. Upstream's key.
+	Pending int `json:"pending_pin_backends"`
+	// False while total_unique_cids and average_redundancy do not count all mappings yet, after a start with many.
 	Complete bool `json:"index_complete"`
 }
 
 type healthSummary struct {
-	Healthy   uint64 `json:"healthy_backends"`
+	// Backends that are healthy or degraded: they work. Upstream's key.
+	Healthy uint64 `json:"healthy_backends"`
+	// Backends whose health is known: all but the unknown ones. Upstream's key.
 	Monitored uint64 `json:"total_monitored"`
-	Percent   float  `json:"health_percentage"`
+	// healthy_backends of total_monitored in percent, 0 to 100; 0.0 while nothing is known. Upstream's key.
+	Percent float `json:"health_percentage"`
 }
 
 type intervals struct {
-	BucketScan  int64 `json:"bucket_scan_seconds"`
-	DirtyCheck  int64 `json:"dirty_check_seconds"`
+	// The registries are read again after at most so many seconds; 60 by default. Upstream's key.
+	BucketScan int64 `json:"bucket_scan_seconds"`
+	// All dirty marks are looked at again after at most so many seconds; 15 by default. Upstream's key.
+	DirtyCheck int64 `json:"dirty_check_seconds"`
+	// Seconds between two looks at which health checks are due; 180 by default. Upstream's key.
 	HealthCheck int64 `json:"health_check_seconds"`
-	TaskCheck   int64 `json:"task_check_seconds"`
+	// Always 0: a task runs when it is due, and nothing looks for tasks in intervals. Upstream's key.
+	TaskCheck int64 `json:"task_check_seconds"`
+	// Seconds between two looks at whether what backups hold has changed; 300. Upstream's key.
 	BackupCheck int64 `json:"backup_check_seconds"`
 }
 
 type backendDetails struct {
-	Healthy     bool    `json:"healthy"`
-	LastCheck   *string `json:"last_check"`
-	ResponseMS  float   `json:"response_time_ms"`
-	Pins        uint64  `json:"pin_count"`
-	NeedsSync   bool    `json:"needs_sync"`
-	NeedsBackup bool    `json:"needs_backup"`
-	Error       *string `json:"error"`
+	// Whether it works: health is healthy or degraded. Upstream's key.
+	Healthy bool `json:"healthy"`
+	// When a check or work told its health last, the registry's time before the first one; null for never. Upstream's
+	// key.
+	LastCheck *string `json:"last_check"`
+	// Milliseconds that a check takes: a mean in which the last sixteen or so count; the registry's figure before the
+	// first one, 0.0 for none. Upstream's key.
+	ResponseMS float `json:"response_time_ms"`
+	// Rows of its pin mapping; the registry's count where it has none. Upstream's key.
+	Pins uint64 `json:"pin_count"`
+	// Whether it is dirty, or has rows that are pending or failed. Upstream's key.
+	NeedsSync bool `json:"needs_sync"`
+	// Whether it is a target of backups, and what they hold has changed since its last one. Upstream's key.
+	NeedsBackup bool `json:"needs_backup"`
+	// What went wrong last, or what is wrong with its configuration, in words; null while it works. Upstream's key.
+	Error *string `json:"error"`
 	backendOwn
 }
 
@@ -149,11 +213,11 @@ func withLines(doc []byte, lines []Line) []byte {
 
 // LineOf is a backend of the status document: its name and what is known of it.
 func LineOf(b Backend) (Line, error) {
-	name, err := compact(b.Name)
+	name, err := compact("status", b.Name)
 	if err != nil {
 		return Line{}, err
 	}
-	details, err := compact(detailsOf(b))
+	details, err := compact("status", detailsOf(b))
 	if err != nil {
 		return Line{}, err
 	}

@@ -3,6 +3,9 @@ package status
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -28,27 +31,37 @@ var documents = map[string]struct {
 	"task":      {taskDoc{}, "What `task show --json` prints."},
 	"history-line": {[]any{endedTaskDoc{}, checkDoc{}, markDoc{}, healthChangeDoc{}, workerChangeDoc{}, sumDoc{}, historyErrorDoc{}},
 		"A line of `history --json` and of History: a task that ended, a check, a mark that was cleared, a change of health, a worker that was replaced, a sum of many, or why it could not be read to its end."},
-	"outcomes": {outcomesDoc{}, "What commands with `--wait --json` print."},
-	"backends": {backendsDoc{}, "What `backends --json` prints."},
-	"errors":   {errorsDoc{}, "What `errors --json` prints."},
-	"doctor":   {Diagnosis{}, "What `doctor --json` prints."},
-	"error": {struct {
-		Error string `json:"error"`
-		Code  string `json:"code,omitempty"`
-		Next  string `json:"next,omitempty"`
-		Exit  int    `json:"exit"`
-	}{}, "What any command with `--json` prints to stderr where it fails."},
-	"watch-line": {struct {
-		Time    string         `json:"time"`
-		Event   string         `json:"event"`
-		Backend string         `json:"backend,omitempty"`
-		Task    uint64         `json:"task,omitempty"`
-		Kind    string         `json:"kind,omitempty"`
-		Worker  string         `json:"worker,omitempty"`
-		Fields  map[string]any `json:"fields,omitempty"`
-		Changed map[string]any `json:"changed,omitempty"`
-		Status  map[string]any `json:"status,omitempty"`
-	}{}, "A line of `watch --json`: what happened, and when. The first one, and the first after the service came back, is the event state with the document of `status --detailed --json`."},
+	"outcomes":   {outcomesDoc{}, "What commands with `--wait --json` print."},
+	"backends":   {backendsDoc{}, "What `backends --json` prints."},
+	"errors":     {errorsDoc{}, "What `errors --json` prints."},
+	"doctor":     {Diagnosis{}, "What `doctor --json` prints."},
+	"error":      {failureDoc{}, "What any command with `--json` prints to stderr where it fails."},
+	"watch-line": {watchLine{}, "A line of `watch --json`: what happened, and when. The first one, and the first after the service came back, is the event state with the document of `status --detailed --json`."},
+}
+
+// watchLine is what the command line makes of signals.
+type watchLine struct {
+	// When it was heard.
+	Time string `json:"time"`
+	// What happened: state (how things are, whole), service_stopped, backend_dirty, backend_clean, backend_health,
+	// backend_added, backend_removed, task_new, task_finished, task_removed (it left the bus), worker_restarted,
+	// metadata_changed, alert_raised, alert_cleared; service_changed, backend_changed, task_changed or worker_changed.
+	Event string `json:"event"`
+	// Name of the backend that it is about; absent for none.
+	Backend string `json:"backend,omitempty"`
+	// Id of the task that it is about; absent for none.
+	Task uint64 `json:"task,omitempty"`
+	// Kind of that task; absent where that is not known.
+	Kind string `json:"kind,omitempty"`
+	// Name of the worker that it is about; absent for none.
+	Worker string `json:"worker,omitempty"`
+	// What else the signal says, with the names and units of the D-Bus interface, and of a task that finished its state;
+	// absent for nothing.
+	Fields map[string]any `json:"fields,omitempty"`
+	// Properties that changed, with the names and units of the D-Bus interface; absent in other events.
+	Changed map[string]any `json:"changed,omitempty"`
+	// Of the event state, the document of status --detailed --json; absent in others.
+	Status map[string]any `json:"status,omitempty"`
 }
 
 // The schemas are made from the structs: UPDATE_SCHEMAS=1 go test ./internal/status -run Schemas
@@ -154,9 +167,7 @@ func fieldsOf(typ reflect.Type, optional bool, properties object, required *[]st
 			t = t.Elem() // it is absent rather than null
 		}
 		property := schemaOf(t)
-		if m := meanings[name]; m != "" {
-			property["description"] = m
-		}
+		property["description"] = words[typ.Name()+"."+f.Name]
 		properties[name] = property
 		if opts != "omitempty" && !optional {
 			*required = append(*required, name)
@@ -164,22 +175,64 @@ func fieldsOf(typ reflect.Type, optional bool, properties object, required *[]st
 	}
 }
 
-func TestEachMeaningIsThatOfAKey(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(schemaDir, "*.json"))
+// words are what the comments of this package's structs say of each field, in one line, by STRUCT.FIELD: what keys mean
+// is told there alone.
+var words = func() map[string]string {
+	names, err := filepath.Glob("*.go")
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	var all []byte
-	for _, f := range files {
-		data, err := os.ReadFile(f)
+	out := map[string]string{}
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
-		all = append(all, data...)
+		for n := range ast.Preorder(file) {
+			typ, ok := n.(*ast.TypeSpec)
+			if !ok {
+				continue
+			}
+			fields, ok := typ.Type.(*ast.StructType)
+			if !ok {
+				continue
+			}
+			for _, f := range fields.Fields.List {
+				for _, name := range f.Names {
+					out[typ.Name.Name+"."+name.Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
+				}
+			}
+		}
 	}
-	for key := range meanings {
-		if !bytes.Contains(all, []byte(`"`+key+`": {`)) {
-			t.Errorf("no document has %q", key)
+	return out
+}()
+
+func TestEachKeySaysWhatItMeans(t *testing.T) {
+	for name, d := range documents {
+		kinds, several := d.of.([]any)
+		if !several {
+			kinds = []any{d.of}
 		}
+		for _, k := range kinds {
+			eachKey(name, schemaOf(reflect.TypeOf(k)), func(path string, s object) {
+				if text, _ := s["description"].(string); len(text) < 10 || !strings.HasSuffix(text, ".") {
+					t.Errorf("%s has no meaning: a comment at the field of the struct becomes it; got %q", path, text)
+				}
+			})
+		}
+	}
+}
+
+// eachKey goes through the keys of a schema and of what they hold.
+func eachKey(path string, s object, see func(path string, s object)) {
+	for _, part := range []string{"items", "additionalProperties"} {
+		if inner, ok := s[part].(object); ok {
+			eachKey(path+"[]", inner, see)
+		}
+	}
+	properties, _ := s["properties"].(object)
+	for key, of := range properties {
+		see(path+"."+key, of.(object))
+		eachKey(path+"."+key, of.(object), see)
 	}
 }

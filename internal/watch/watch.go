@@ -55,6 +55,8 @@ type Options struct {
 	IsOwn func(rel string, fi fs.FileInfo) bool
 	// MaxWatches bounds the watches; 0: what the kernel allows.
 	MaxWatches int
+	// Open, if set, stands before the kernel's watch, for faults in tests.
+	Open func() (*fsnotify.Watcher, error)
 }
 
 // Stats say how much is seen at once.
@@ -68,8 +70,8 @@ type Stats struct {
 // Watcher watches one home.
 type Watcher struct {
 	o         Options
-	fs        *fsnotify.Watcher
-	watched   map[string]bool // relative folders
+	fs        *fsnotify.Watcher // nil while the kernel gives none: the sweep sees all
+	watched   map[string]bool   // relative folders
 	unwatched map[string]bool
 	layout    []string        // the folders of the layout that have a fixed name
 	parents   map[string]bool // absolute folders above a home that is missing
@@ -92,27 +94,31 @@ func (w *Watcher) Stats() Stats { return *w.stats.Load() }
 // Run tells out about every change until ctx ends. beat is called for each event
 // and sweep, idle before each wait. Folders that come, go and are replaced are followed.
 func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) (err error) {
-	w.fs, err = fsnotify.NewBufferedWatcher(4096)
-	if err != nil {
-		return fmt.Errorf("watch the home: %w", err)
+	if err := w.open(); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, w.fs.Close()) }()
+	defer func() {
+		if w.fs != nil {
+			err = errors.Join(err, w.fs.Close())
+		}
+	}()
 	w.watched, w.unwatched, w.parents, w.home = map[string]bool{}, map[string]bool{}, map[string]bool{}, nil
 	w.look(out)
 	t := w.o.Clock.NewTimer(w.o.Sweep)
 	defer t.Stop()
 	for {
+		events, failures := w.heard()
 		idle()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case ev, ok := <-w.fs.Events:
+		case ev, ok := <-events:
 			if !ok {
 				return errors.New("the kernel's watch ended")
 			}
 			beat()
 			w.event(ev, out)
-		case err, ok := <-w.fs.Errors:
+		case err, ok := <-failures:
 			if !ok {
 				return errors.New("the kernel's watch ended")
 			}
@@ -126,10 +132,53 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 		case <-t.C:
 			beat()
 			t.Reset(w.o.Sweep)
+			if err := w.open(); err != nil {
+				return err
+			}
 			w.look(out)
 			out(Change{Everything: true, Sweep: true})
 		}
 	}
+}
+
+// errNoWatch says that the kernel gives this account no more inotify instances.
+var errNoWatch = errors.New("no inotify instance is left")
+
+// open begins to listen, where it does not yet. A machine on which other programs
+// have all instances of inotify costs the time to the next sweep, and nothing else.
+func (w *Watcher) open() (err error) {
+	if w.fs != nil {
+		return nil
+	}
+	if w.o.Open != nil {
+		w.fs, err = w.o.Open()
+	} else {
+		w.fs, err = fsnotify.NewBufferedWatcher(4096)
+	}
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOSYS):
+		w.fs = nil
+		return nil
+	case err != nil:
+		return fmt.Errorf("watch the home: %w", err)
+	}
+	return nil
+}
+
+// heard is where events come from; nothing comes where there is no watch.
+func (w *Watcher) heard() (<-chan fsnotify.Event, <-chan error) {
+	if w.fs == nil {
+		return nil, nil
+	}
+	return w.fs.Events, w.fs.Errors
+}
+
+// listen adds one folder to what the kernel tells of.
+func (w *Watcher) listen(path string) error {
+	if w.fs == nil {
+		return errNoWatch
+	}
+	return w.fs.Add(path)
 }
 
 // look finds out whether the home is there, and watches what should be. A home
@@ -180,8 +229,11 @@ func (w *Watcher) forget() {
 
 // watchParent watches the nearest folder that exists above a home that doesn't.
 func (w *Watcher) watchParent() {
+	if w.fs == nil {
+		return
+	}
 	for dir := filepath.Dir(w.o.Home); ; dir = filepath.Dir(dir) {
-		if w.fs.Add(dir) == nil {
+		if w.listen(dir) == nil {
 			w.parents[dir] = true
 			return
 		}
@@ -265,7 +317,7 @@ func (w *Watcher) add(rel string) bool {
 		w.unwatched[rel] = true
 		return false
 	}
-	switch err := w.fs.Add(path); {
+	switch err := w.listen(path); {
 	case errors.Is(err, syscall.ENOSPC): // the kernel's limit: the sweep sees the rest
 		w.unwatched[rel] = true
 		return false

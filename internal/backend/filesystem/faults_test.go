@@ -1,11 +1,11 @@
 package filesystem_test
 
 import (
-	"io/fs"
 	"strings"
 	"sync"
 
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/fsys/faulty"
 )
 
 // faults stands before a folder's system calls: hook is asked before each of
@@ -51,108 +51,4 @@ func (f *faults) forget() {
 	f.ops = nil
 }
 
-func (f *faults) wrap(r fsys.Root) fsys.Root { return &faultyRoot{Root: r, f: f} }
-
-type faultyRoot struct {
-	fsys.Root
-	f *faults
-}
-
-func (r *faultyRoot) Open(name string) (fsys.File, error) {
-	if err := r.f.before("open", name); err != nil {
-		return nil, err
-	}
-	f, err := r.Root.Open(name)
-	return r.file(f, name, err)
-}
-
-func (r *faultyRoot) OpenFile(name string, flag int, perm fs.FileMode) (fsys.File, error) {
-	if err := r.f.before("create", name); err != nil {
-		return nil, err
-	}
-	f, err := r.Root.OpenFile(name, flag, perm)
-	return r.file(f, name, err)
-}
-
-func (r *faultyRoot) file(f fsys.File, name string, err error) (fsys.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &faultyFile{File: f, name: name, f: r.f}, nil
-}
-
-func (r *faultyRoot) Lstat(name string) (fs.FileInfo, error) {
-	if err := r.f.before("lstat", name); err != nil {
-		return nil, err
-	}
-	return r.Root.Lstat(name)
-}
-
-func (r *faultyRoot) ReadDir(name string) ([]fs.DirEntry, error) {
-	if err := r.f.before("readdir", name); err != nil {
-		return nil, err
-	}
-	return r.Root.ReadDir(name)
-}
-
-func (r *faultyRoot) Rename(oldname, newname string) error {
-	if err := r.f.before("rename", newname); err != nil {
-		return err
-	}
-	return r.Root.Rename(oldname, newname)
-}
-
-func (r *faultyRoot) Remove(name string) error {
-	if err := r.f.before("remove", name); err != nil {
-		return err
-	}
-	return r.Root.Remove(name)
-}
-
-func (r *faultyRoot) MkdirAll(name string, perm fs.FileMode) error {
-	if err := r.f.before("mkdir", name); err != nil {
-		return err
-	}
-	return r.Root.MkdirAll(name, perm)
-}
-
-func (r *faultyRoot) SyncDir(name string) error {
-	if err := r.f.before("syncdir", name); err != nil {
-		return err
-	}
-	return r.Root.SyncDir(name)
-}
-
-func (r *faultyRoot) Usage() (fsys.Usage, error) {
-	if err := r.f.before("statfs", "."); err != nil {
-		return fsys.Usage{}, err
-	}
-	return r.Root.Usage()
-}
-
-type faultyFile struct {
-	fsys.File
-	name string
-	f    *faults
-}
-
-func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
-	if err := f.f.before("read", f.name); err != nil {
-		return 0, err
-	}
-	return f.File.ReadAt(p, off)
-}
-
-func (f *faultyFile) Write(p []byte) (int, error) {
-	if err := f.f.before("write", f.name); err != nil {
-		return 0, err
-	}
-	return f.File.Write(p)
-}
-
-func (f *faultyFile) Sync() error {
-	if err := f.f.before("fsync", f.name); err != nil {
-		return err
-	}
-	return f.File.Sync()
-}
+func (f *faults) wrap(r fsys.Root) fsys.Root { return faulty.Wrap(r, f.before) }

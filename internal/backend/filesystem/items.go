@@ -144,17 +144,38 @@ func (a *Adapter) List(ctx context.Context, each func(backend.Item) error) error
 	if !a.keepsCARs() {
 		dir, ext = pinsDir, pinExt
 	}
-	err := a.walk(ctx, dir, func(name string, fi fs.FileInfo) error {
-		stem, ok := strings.CutSuffix(path.Base(name), ext)
-		c, err := cid.Decode(stem)
-		if !ok || err != nil || path.Dir(name) != dir {
-			return nil
-		}
-		item := backend.Item{CID: c, Size: fi.Size(), Path: a.path(name)}
+	err := a.walkItems(ctx, dir, ext, func(item backend.Item) error {
 		if !a.keepsCARs() {
 			item.Size = -1 // the record's own size says nothing
 		}
 		return each(item)
 	})
 	return a.classify("list what is stored", err)
+}
+
+// walkItems gives the files of a folder that are named by a CID.
+func (a *Adapter) walkItems(ctx context.Context, dir, ext string, each func(backend.Item) error) error {
+	return a.walk(ctx, dir, func(name string, fi fs.FileInfo) error {
+		stem, ok := strings.CutSuffix(path.Base(name), ext)
+		c, err := cid.Decode(stem)
+		if !ok || err != nil || path.Dir(name) != dir {
+			return nil
+		}
+		return each(backend.Item{CID: c, Size: fi.Size(), Path: a.path(name)})
+	})
+}
+
+// Records gives every CID that has a record.
+func (a *Adapter) Records(ctx context.Context, each func(cid.Cid) error) error {
+	err := a.walkItems(ctx, pinsDir, pinExt, func(item backend.Item) error { return each(item.CID) })
+	return a.classify("list the records of pins", err)
+}
+
+// Record writes the record of a CAR, unless there is one that says the same.
+func (a *Adapter) Record(ctx context.Context, item backend.Item) error {
+	r, err := a.readRecord(ctx, pinName(item.CID))
+	if err == nil && r.text("cid") == item.CID.String() && r.text("sha256") == item.SHA256 {
+		return nil
+	}
+	return a.classify(fmt.Sprintf("write the record of %s", item.CID), a.putRecord(ctx, item))
 }

@@ -52,10 +52,10 @@ func (a *Adapter) sweepRoot(ctx context.Context, sweep eachFile) error {
 			return err
 		}
 		for _, e := range entries {
-			if !isTemp(e.Name()) {
+			if !isTemp(e.Name) {
 				continue
 			}
-			if fi, err := a.root.Lstat(e.Name()); err == nil && fi.Mode().IsRegular() {
+			if fi, err := a.root.Lstat(e.Name); err == nil && fi.Mode().IsRegular() {
 				found = append(found, fi)
 			}
 		}

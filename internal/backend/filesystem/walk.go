@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+
+	"ipfskit.org/intelligent/internal/fsys"
 )
 
 // walkBatch is how many files one call describes.
@@ -22,11 +24,11 @@ type eachFile func(name string, fi fs.FileInfo) error
 
 // walkSome is walk for the files whose last name is wanted; the others cost no system call.
 func (a *Adapter) walkSome(ctx context.Context, dir string, want func(base string) bool, each eachFile) error {
-	var entries []fs.DirEntry
+	var entries []fsys.Entry
 	err := a.do(ctx, "list "+dir, func() error {
 		all, err := a.root.ReadDir(dir)
 		for _, e := range all {
-			if e.IsDir() || want(e.Name()) {
+			if e.IsDir() || want(e.Name) {
 				entries = append(entries, e)
 			}
 		}
@@ -46,7 +48,7 @@ func (a *Adapter) walkSome(ctx context.Context, dir string, want func(base strin
 			return err
 		}
 		for i, e := range batch {
-			name := path.Join(dir, e.Name())
+			name := path.Join(dir, e.Name)
 			switch {
 			case e.IsDir():
 				err = a.walkSome(ctx, name, want, each)
@@ -62,14 +64,14 @@ func (a *Adapter) walkSome(ctx context.Context, dir string, want func(base strin
 }
 
 // describe looks at the files of a batch; nil stands for folders and what vanished.
-func (a *Adapter) describe(ctx context.Context, dir string, batch []fs.DirEntry) ([]fs.FileInfo, error) {
+func (a *Adapter) describe(ctx context.Context, dir string, batch []fsys.Entry) ([]fs.FileInfo, error) {
 	infos := make([]fs.FileInfo, len(batch))
 	err := a.do(ctx, "look at files in "+dir, func() error {
 		for i, e := range batch {
 			if e.IsDir() {
 				continue
 			}
-			fi, err := a.root.Lstat(path.Join(dir, e.Name()))
+			fi, err := a.root.Lstat(path.Join(dir, e.Name))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -1,0 +1,345 @@
+package service
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+
+	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/fsys/faulty"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// gate holds up the calls to backends while it is shut.
+type gate struct {
+	mu   sync.Mutex
+	shut chan struct{} // nil: open
+	held atomic.Int64
+}
+
+func (w *world) gate() *gate {
+	g := &gate{}
+	w.o.WrapBackendRoot = func(r fsys.Root) fsys.Root {
+		return faulty.Wrap(r, func(string, string) error {
+			g.mu.Lock()
+			shut := g.shut
+			g.mu.Unlock()
+			if shut != nil {
+				g.held.Add(1)
+				<-shut
+			}
+			return nil
+		})
+	}
+	w.t.Cleanup(g.open)
+	return g
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = make(chan struct{})
+	g.held.Store(0)
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut != nil {
+		close(g.shut)
+		g.shut = nil
+	}
+}
+
+// healthy waits until a backend was checked, and nothing is due.
+func (w *world) healthy(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		w.until(name+" healthy", func() bool { b, ok := w.s.Backend(name); return ok && b.Health == status.HealthHealthy })
+	}
+	w.until("nothing runs", func() bool { m := w.s.Manager(); return m.TasksActive == 0 && m.TasksQueued == 0 })
+}
+
+func (w *world) ended(id uint64, state string) {
+	w.t.Helper()
+	w.until("task "+state, func() bool { task, ok := w.s.Task(id); return ok && task.State == state })
+}
+
+func theID(t testing.TB, ids []uint64, err error) uint64 {
+	t.Helper()
+	if err != nil || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	return ids[0]
+}
+
+// What follows a task that runs can be cancelled without any harm to what runs or to what comes later.
+func TestCancelledFollowerIsNotInTheWayOfLaterWork(t *testing.T) {
+	w := newWorld(t)
+	root, g := w.backend("nas"), w.gate()
+	w.start()
+	w.healthy("nas")
+	g.close()
+	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
+	first := theID(t, ids, err)
+	w.until("it hangs", func() bool { return g.held.Load() > 0 })
+	ids, err = w.s.Sync(t.Context(), []string{"nas"}, true)
+	second := theID(t, ids, err)
+	if second == first {
+		t.Fatal("what runs can't serve what is asked for later")
+	}
+	if err := w.s.CancelTask(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	g.open()
+	w.ended(first, status.TaskDone)
+	w.ended(second, status.TaskCancelled)
+	cid := w.car(1)
+	w.mark("nas", cid)
+	w.until("later work is done", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
+
+// A task that begins while a request for it is written down does not serve it: its mode was chosen before.
+func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	g := w.gate()
+	w.start()
+	w.healthy("nas")
+	w.s.queue.Pause(true)
+	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
+	first := theID(t, ids, err)
+	g.close()
+	busy, err := w.s.db.Query(t.Context(), "SELECT 1") // the only connection: the next request waits for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		ids []uint64
+		err error
+	}
+	got, waited := make(chan answer, 1), w.s.db.Waiting()
+	go func() {
+		ids, err := w.s.Sync(t.Context(), []string{"nas"}, true)
+		got <- answer{ids, err}
+	}()
+	// It was given the task that waits before it went to write that down.
+	w.until("the request waits for the disk", func() bool { return w.s.db.Waiting() > waited })
+	w.s.queue.Pause(false)
+	w.until("the task began", func() bool { return g.held.Load() > 0 })
+	if err := busy.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a := <-got
+	second := theID(t, a.ids, a.err)
+	if second == first {
+		t.Error("one id for two tasks")
+	}
+	g.open()
+	w.ended(first, status.TaskDone)
+	w.ended(second, status.TaskDone)
+	w.until("forgotten", func() bool { list, err := w.s.db.Requests(t.Context()); return err == nil && len(list) == 0 })
+}
+
+func TestPauseForATimeEndsThenThoughTheServiceWasStartedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.until("running", func() bool { return w.s.Manager().State == status.StateRunning })
+	if err := w.s.Pause(t.Context(), "", 2*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.start()
+	w.until("resumed", func() bool { return !w.s.Manager().Paused })
+}
+
+func TestPauseOfOneBackendThatIsOverRefusesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	if err := w.s.Pause(t.Context(), "nas", time.Second/2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.s.Sync(t.Context(), []string{"nas"}, false); err == nil {
+		t.Error("a sync of a backend that is paused was taken")
+	}
+	var id uint64
+	w.until("over", func() bool {
+		ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
+		if err == nil {
+			id = ids[0]
+		}
+		return err == nil
+	})
+	w.ended(id, status.TaskDone)
+}
+
+// Whoever waits for a task is not told that it is done because its backend was paused before it began.
+func TestTasksThatWereAskedForWaitWhileTheirBackendIsPaused(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	w.s.queue.Pause(true)
+	var all []uint64
+	for _, ask := range []func() ([]uint64, error){
+		func() ([]uint64, error) { return w.s.Check(t.Context(), []string{"nas"}) },
+		func() ([]uint64, error) { return w.s.Verify(t.Context(), []string{"nas"}) },
+		func() ([]uint64, error) { return w.s.Sync(t.Context(), []string{"nas"}, true) },
+	} {
+		ids, err := ask()
+		all = append(all, theID(t, ids, err))
+	}
+	if err := w.s.Pause(t.Context(), "nas", 0); err != nil {
+		t.Fatal(err)
+	}
+	w.s.queue.Pause(false)
+	for _, id := range all {
+		if task, ok := w.s.Task(id); !ok || task.State != status.TaskWaitingRetry {
+			t.Errorf("while it is paused: %+v", task)
+		}
+	}
+	if err := w.s.Resume(t.Context(), "nas"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range all {
+		w.ended(id, status.TaskDone)
+	}
+}
+
+func TestTaskWhoseBackendGoesBeforeItBeginsIsCancelledNotDone(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	w.s.queue.Pause(true)
+	ids, err := w.s.Check(t.Context(), []string{"nas"})
+	id := theID(t, ids, err)
+	if err := os.Remove(filepath.Join(w.home, "backends/nas.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	w.ended(id, status.TaskCancelled)
+	w.stop()
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	if list, err := w.s.db.Requests(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("it is asked for still: %+v %v", list, err)
+	}
+}
+
+func TestIDOfACancelledTaskIsNotGivenAgainAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	cid, data := w.content(3)
+	w.mark("nas", cid)
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	id := w.s.liveTasks(status.TaskQuery{State: status.TaskBlocked}, 1<<62, 10)[0].ID
+	if err := w.s.CancelTask(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.mu.Lock()
+	w.seen = nil
+	w.mu.Unlock()
+	w.start()
+	w.put("cars/"+cid+".car", string(data))
+	w.until("its successor is done", func() bool { return w.cleared("nas") })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ev := range w.seen {
+		if ev.Kind == status.TaskNew && ev.Task.ID == id {
+			t.Fatalf("task %d was cancelled, and lives again", id)
+		}
+	}
+}
+
+func TestTwoRestoresThatDifferAreNotTakenForOne(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	w.s.queue.Pause(true)
+	first, err := w.s.Restore(t.Context(), "nas", "buckets", dbus.RestoreOptions{Into: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.s.Restore(t.Context(), "nas", "metadata", dbus.RestoreOptions{Into: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "another restore from backend nas is not done yet") {
+		t.Errorf("the second, while task %d waits: %v", first, err)
+	}
+}
+
+// What a home held that was replaced is not counted, planned or synced any more.
+func TestBackendsOfAHomeThatWasReplacedAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.backend("old")
+	w.backend("both")
+	w.start()
+	w.healthy("old", "both")
+	fresh := w.home + ".new"
+	for _, dir := range []string{"backends", "backend_index/dirty_metadata", "cars"} {
+		if err := os.MkdirAll(filepath.Join(fresh, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf, err := os.ReadFile(filepath.Join(w.home, "backends/both.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(fresh, "backends/both.yaml"), conf, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, fresh, unix.AT_FDCWD, w.home, unix.RENAME_EXCHANGE); err != nil {
+		t.Skip("this file system can't exchange two names:", err)
+	}
+	w.until("the new home is read", func() bool {
+		m := w.s.Manager()
+		_, old := w.s.Backend("old")
+		return m.Backends == 1 && !old && m.State == status.StateRunning
+	})
+	cid := w.car(1)
+	root := filepath.Join(filepath.Dir(w.home), "disks", "both")
+	w.mark("both", cid)
+	w.until("work goes on in the new one", func() bool { return w.cleared("both") && w.stored(root, cid) })
+}
+
+// Other programs may have all instances of inotify that an account gets.
+func TestWithoutInotifyTheSweepFindsEverything(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	w.put("../config/intelligent.yaml", "intervals: {metadata: 1s, dirty: 1s}\n")
+	w.o.Inotify = func() (*fsnotify.Watcher, error) { return nil, os.NewSyscallError("inotify_init", unix.EMFILE) }
+	w.start()
+	w.healthy("nas")
+	cid := w.car(1)
+	w.mark("nas", cid)
+	w.until("found and synced", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+	if x, _ := w.s.Worker(status.WorkerDirtyMonitor); x.Restarts != 0 {
+		t.Errorf("the monitor was replaced %d times", x.Restarts)
+	}
+}
+
+// Content that comes while the service is away unblocks what waited for it, at the next start and not hours later.
+func TestContentThatCameWhileTheServiceWasAwayIsFoundAtTheStart(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	cid, data := w.content(7)
+	w.mark("nas", cid)
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	w.stop()
+	w.put("cars/"+cid+".car", string(data))
+	w.start()
+	w.until("mended", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
