@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"time"
 
 	"ipfskit.org/intelligent/internal/status"
@@ -97,15 +98,17 @@ func (s *Service) backend(e *entry) status.Backend {
 			b.PendingActions, b.DirtySince = uint64(d.Unsynced), d.Since //nolint:gosec // a count
 		}
 	}
-	if e.misconfigured != "" {
-		b.LastError = e.misconfigured
-	}
 	if b.Dirty {
 		b.Blocked = e.blockedBy()
 		if a, ok := e.tries[status.KindPinSync]; ok && a.N > 0 {
 			b.NextRetry = a.Next
+			b.LastError = cmp.Or(b.LastError, a.Error) // a check that went well since does not mend what hinders the sync
 		}
 	}
+	if b.Health == status.HealthDegraded {
+		b.LastError = cmp.Or(b.LastError, e.health.Degraded())
+	}
+	b.LastError = cmp.Or(e.misconfigured, b.LastError)
 	b.NeedsSync = b.Dirty || e.cat.Pins.ByStatus["pending"]+e.cat.Pins.ByStatus["failed"] > 0
 	for kind, k := range s.backupView(e) {
 		b.NeedsBackup = b.NeedsBackup || k.Changed && kind != ""

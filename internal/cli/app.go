@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -43,6 +44,8 @@ type app struct {
 	json   bool
 	system bool
 	bus    string
+	// commands finds the commands that a text names.
+	commands *regexp.Regexp
 }
 
 // fault is an error as people see it: what, and what to do next.
@@ -98,9 +101,9 @@ func (a *app) report(err error, path string) int {
 		}
 		return f.code
 	}
-	fmt.Fprintf(a.env.Stderr, "%s: %s\n", path, visibleLines(f.err.Error()))
+	fmt.Fprintf(a.env.Stderr, "%s: %s\n", path, a.typed(visibleLines(f.err.Error())))
 	if f.next != "" {
-		fmt.Fprintf(a.env.Stderr, "Next: %s\n", visible(f.next))
+		fmt.Fprintf(a.env.Stderr, "Next: %s\n", a.typed(visible(f.next)))
 	}
 	return f.code
 }
@@ -172,7 +175,7 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 	case status.AccessDenied:
 		f.next = "ask as the user whose service it is, or as root"
 		if a.onSystem() {
-			f.next = "as root: sudo " + a.name + " --system …, or have a rule in /etc/polkit-1/rules.d allow it"
+			f.next = "as root: sudo " + a.name + " …, or have a rule in /etc/polkit-1/rules.d allow it"
 		}
 	}
 	return f
@@ -181,6 +184,7 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 // do wraps the body of a command, so that each error is a fault.
 func (a *app) do(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		a.named(cmd.Root())
 		return a.classify(cmd.Context(), body(cmd.Context(), args))
 	}
 }

@@ -65,6 +65,13 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 			return err
 		}
 		a.say(fmt.Sprintf("It runs already: it is %s, and serves %s.", m.State, visible(m.Home)))
+		if !verbose {
+			return nil
+		}
+		if err := c.SetLogLevel(ctx, "debug"); err != nil {
+			return err
+		}
+		a.say("It logs more now, until it ends: " + a.name + " logs -f")
 		return nil
 	}
 	if !errors.Is(err, client.ErrNotRunning) {
@@ -88,7 +95,11 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 
 // notStarted is a start that the service manager could not do.
 func (a *app) notStarted(ctx context.Context, err error) error {
-	f := &fault{code: ExitFailed, err: fmt.Errorf("start the service: %w", err), next: a.name + " logs"}
+	var f *fault
+	if errors.As(err, &f) {
+		return f
+	}
+	f = &fault{code: ExitFailed, err: fmt.Errorf("start the service: %w", err), next: a.name + " logs"}
 	if a.unit().properties(ctx)["ExecMainStatus"] == fmt.Sprint(ExitConfig) {
 		f.code, f.next = ExitConfig, a.name+" config check"
 	}

@@ -166,7 +166,9 @@ func (a *app) showFinding(f status.Finding) {
 		paint = a.style.bold
 	}
 	a.tell(paint(f.Severity+":")+" ", "  ", fmt.Sprintf("%s [%s]", visible(f.What), f.Code))
-	a.tell("  why: ", "       ", visible(f.Why))
+	if f.Why != "" {
+		a.tell("  why: ", "       ", visible(f.Why))
+	}
 	a.tell("  do:  ", "       ", visible(f.Mend))
 }
 

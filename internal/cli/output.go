@@ -69,7 +69,7 @@ func (a *app) say(line string) {
 // what follows indented, elsewhere whole.
 func (a *app) line(text, indent string) {
 	columns, _ := a.style.size()
-	for _, l := range wrap(text, indent, columns) {
+	for _, l := range wrap(a.typed(text), indent, columns) {
 		fmt.Fprintln(a.env.Stdout, l)
 	}
 }

@@ -68,15 +68,12 @@ func (a *app) spawn(ctx context.Context, verbose bool) error {
 
 // background is this program again, as the service.
 func (a *app) background(verbose bool) *exec.Cmd {
-	args := append(strings.Fields(a.name)[1:], "run")
+	args := append(strings.Fields(a.name)[1:], "run") // with --system, where that was said
 	if a.needsBus() {
 		args = append(args, "--private-bus")
 	}
 	if a.bus != "" {
 		args = append(args, "--bus", a.bus)
-	}
-	if a.system {
-		args = append(args, "--system")
 	}
 	if verbose {
 		args = append(args, "--verbose")

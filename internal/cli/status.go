@@ -212,6 +212,9 @@ func (b backendView) why() []string {
 	if b.Error != nil && *b.Error != "" && !strings.Contains(b.blockedBy(), *b.Error) {
 		out = append(out, *b.Error)
 	}
+	if len(out) == 0 && b.Health == status.HealthUnhealthy && b.LastCheck != nil {
+		out = append(out, "its last check went well; it is healthy again after some in a row")
+	}
 	return out
 }
 

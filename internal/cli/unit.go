@@ -89,6 +89,9 @@ func (u unit) lastEnd(ctx context.Context) string {
 	}
 }
 
+// needsRoot is what systemctl says to those who may not.
+const needsRoot = "Interactive authentication required"
+
 // systemctl runs a verb; an error has what systemctl said and the journal's last lines.
 func (u unit) systemctl(ctx context.Context, verb string) error {
 	cmd := u.command(ctx, "systemctl", verb, unitName)
@@ -100,7 +103,10 @@ func (u unit) systemctl(ctx context.Context, verb string) error {
 	}
 	text := strings.TrimSpace(said.String())
 	if lines, jerr := u.command(ctx, "journalctl", "-u", unitName, "-n", "15", "--no-pager", "-o", "cat").Output(); jerr == nil {
-		text += "\n" + strings.TrimSpace(string(lines))
+		text = strings.TrimSpace(text + "\n" + strings.TrimSpace(string(lines)))
+	}
+	if strings.Contains(text, needsRoot) {
+		return &fault{code: ExitFailed, err: fmt.Errorf("systemctl %s %s: %s", verb, unitName, needsRoot), next: "as root: sudo " + program + " --system " + verb}
 	}
 	return fmt.Errorf("systemctl %s %s: %w\n%s", verb, unitName, err, text)
 }

@@ -29,6 +29,10 @@ func DefaultRules() Rules {
 		OpenMin: 5 * time.Second, OpenMax: 30 * time.Minute}
 }
 
+// proveSooner is how much sooner than others a backend is probed that went well again and is to
+// prove it once more: every 15 s with few backends, and rarer with many.
+const proveSooner = 12
+
 // Tracker is the health of one backend. The zero value knows nothing.
 type Tracker struct {
 	state     string
@@ -62,7 +66,7 @@ func (t *Tracker) Success(now time.Time, key string, latency time.Duration, degr
 	}
 	switch {
 	case t.state == status.HealthUnhealthy && int(t.good) < r.HealthyAfter:
-		t.interval = r.ProbeMin // prove it once more, soon
+		t.interval = r.ProbeMin / proveSooner
 	case degraded != "":
 		t.state, t.interval = status.HealthDegraded, r.ProbeMin
 	default:

@@ -100,3 +100,16 @@ func TestOwnNetworkDownIsOneFact(t *testing.T) {
 		t.Error("failures far apart are the network")
 	}
 }
+
+func TestABackendThatIsWellAgainProvesItSoon(t *testing.T) {
+	var tr Tracker
+	r := DefaultRules()
+	tr.Failure(t0, "nas", true, r)
+	tr.Success(t0, "nas", 0, "", r)
+	if wait := tr.View().NextProbe.Sub(t0); wait > time.Minute {
+		t.Errorf("it is probed again after %s", wait)
+	}
+	if tr.Failure(t0, "nas", true, r); tr.Errors() != 1 {
+		t.Errorf("%d failures in a row", tr.Errors())
+	}
+}

@@ -3,7 +3,9 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -122,36 +124,58 @@ func backendIssues(f Facts) []issue {
 		switch b.Health {
 		case HealthMisconfigured:
 			add(SeverityError, "backend-misconfigured", "backend "+name+" can't be used as it is configured", b.LastError,
-				"mend its configuration; ipfs-kit-intelligent explain "+name, time.Time{})
+				"mend its configuration, which is read at once; more: ipfs-kit-intelligent explain "+name, time.Time{})
 		case HealthUnhealthy:
-			if b.LastError == "" && !b.LastCheck.IsZero() {
+			if b.ErrorCount == 0 && !b.LastCheck.IsZero() {
 				add(SeverityWarning, "backend-unhealthy", "backend "+name+" failed, and its last check went well", "it is healthy again after some in a row",
 					"wait, or now: ipfs-kit-intelligent check "+name, b.LastCheck)
 				break
 			}
-			add(SeverityError, "backend-unhealthy", fmt.Sprintf("backend %s failed its last %d checks", name, b.ErrorCount), b.LastError,
-				"see that it runs and can be reached at "+orText(b.Endpoint, "its place")+", then ipfs-kit-intelligent check "+name, b.LastCheck)
+			add(SeverityError, "backend-unhealthy", "backend "+name+" can't be used now", b.LastError, whenMended(b), b.LastCheck)
 		case HealthDegraded:
-			add(SeverityWarning, "backend-degraded", "backend "+name+" works, but not well", b.LastError,
-				"ipfs-kit-intelligent explain "+name, b.LastCheck)
+			what := "backend " + name + " works, but not well"
+			if b.ErrorCount > 0 {
+				what = "backend " + name + " failed, and counts as unhealthy if it goes on"
+			}
+			add(SeverityWarning, "backend-degraded", what, b.LastError, whenMended(b), b.LastCheck)
 		}
 		switch {
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
 				"provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
+		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
+			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
+				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
 		case b.Dirty && b.Health != HealthMisconfigured:
-			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has %d actions to sync", name, b.PendingActions), b.LastError,
+			why := "its turn comes"
+			if b.LastError != "" {
+				why = "it waits until the backend works"
+			}
+			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), why,
 				"wait, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
 		}
 	}
 	return out
 }
 
+// whenMended is what to do about a backend that does not work, once the reason, which has its own hint, was seen to.
+func whenMended(b Backend) string {
+	first := "see that it runs and can be reached at " + orText(b.Endpoint, "its place")
+	if b.Filesystem {
+		first = "mend that"
+	}
+	return first + "; it is tried again by itself, or now: ipfs-kit-intelligent check " + b.Name
+}
+
 func homeIssues(f Facts) []issue {
 	var out []issue
 	for _, p := range f.Problems {
-		out = append(out, issue{SeverityError, "file-unreadable", nil, p.File + " can't be read", p.Error,
-			"see what is in it: ipfs-kit-intelligent inspect " + p.File, nil})
+		if slices.ContainsFunc(f.Backends, func(b Backend) bool { return b.Health == HealthMisconfigured && strings.Contains(b.LastError, p.Error) }) {
+			continue // it is a backend's configuration, and was told as that
+		}
+		file := filepath.Join(f.Manager.Home, p.File)
+		out = append(out, issue{SeverityError, "file-unreadable", nil, file + " can't be read", p.Error,
+			"see what is in it: ipfs-kit-intelligent inspect " + file, nil})
 	}
 	due, overdue := 0, 0
 	for _, b := range f.Buckets {

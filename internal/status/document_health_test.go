@@ -1,0 +1,58 @@
+package status
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+// healthOf is what the health document says of one backend, by code.
+func healthOf(t *testing.T, b Backend, problems ...ProblemFact) map[string]issue {
+	t.Helper()
+	doc, err := HealthDocument(Facts{Manager: Manager{State: StateRunning, Home: "/home"}, Backends: []Backend{b}, Problems: problems, Now: time.Unix(1e9, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct{ Issues []issue }
+	if err := json.Unmarshal(doc, &d); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]issue{}
+	for _, i := range d.Issues {
+		out[i.Code] = i
+	}
+	return out
+}
+
+func TestABackendThatFailsIsNotSaidToWork(t *testing.T) {
+	refused := Backend{Name: "node", Health: HealthDegraded, ErrorCount: 1, LastError: "connection refused", Endpoint: "http://127.0.0.1:5001"}
+	if got := healthOf(t, refused)["backend-degraded"]; got.What != "backend node failed, and counts as unhealthy if it goes on" || got.Why != "connection refused" {
+		t.Errorf("%+v", got)
+	}
+	full := Backend{Name: "nas", Health: HealthDegraded, LastError: "2% are free"}
+	if got := healthOf(t, full)["backend-degraded"]; got.What != "backend nas works, but not well" || got.Why != "2% are free" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestASyncThatFailsIsAWarningThoughChecksGoWell(t *testing.T) {
+	b := Backend{Name: "nas", Health: HealthHealthy, Dirty: true, PendingActions: 2, LastError: "no room"}
+	if got := healthOf(t, b)["backend-dirty"]; got.Severity != SeverityWarning || got.Why != "no room" {
+		t.Errorf("%+v", got)
+	}
+	b.LastError = ""
+	if got := healthOf(t, b)["backend-dirty"]; got.Severity != SeverityInfo || got.Why == "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAWrongConfigurationIsToldOnce(t *testing.T) {
+	b := Backend{Name: "nas", Health: HealthMisconfigured, LastError: "backends/nas.yaml: line 2: what is that; mend backends/nas.yaml"}
+	got := healthOf(t, b, ProblemFact{"backends/nas.yaml", "backends/nas.yaml: line 2: what is that"})
+	if len(got) != 1 || got["backend-misconfigured"].What == "" {
+		t.Errorf("%+v", got)
+	}
+	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" {
+		t.Errorf("%+v", got)
+	}
+}
