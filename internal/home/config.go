@@ -204,6 +204,22 @@ func (c *Config) checkRoot() {
 	}
 }
 
+// checkPlace refuses a folder that a backend can't have for itself: the machine's
+// root, and the home, whose cars/ and backups would be taken for the backend's.
+// It goes by the names alone: a look at the folder may hang.
+func (c *Config) checkPlace(home string) {
+	root := c.RootPath()
+	if c.Err != nil || !c.IsFilesystem() {
+		return
+	}
+	switch filepath.Clean(root) {
+	case "/":
+		c.Err = fmt.Errorf("%s: its path is /, the whole machine: give it a folder of its own, for example /mnt/disk/ipfs", c.File)
+	case filepath.Clean(home):
+		c.Err = fmt.Errorf("%s: its path %q is the home itself: give it a folder of its own, for example on another disk", c.File, root)
+	}
+}
+
 func integer(v any) (int64, bool) {
 	switch n := v.(type) {
 	case int:

@@ -85,6 +85,7 @@ func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool, s
 		cfg.Err = err
 	} else {
 		parseConfig(cfg, data)
+		cfg.checkPlace(h.root.Path())
 	}
 	if beaten {
 		cfg.Settings = nil
