@@ -104,6 +104,20 @@ func TestWhatTheSandboxHidesIsTold(t *testing.T) {
 	}
 }
 
+func TestWhatTheSystemsUnitHidesIsNamedByAnAdministrator(t *testing.T) {
+	for path, want := range map[string]string{
+		"/srv/nas":      "as root: systemctl edit ipfs-kit-intelligent.service, with [Service] and ReadWritePaths=-/srv/nas; then systemctl restart ipfs-kit-intelligent.service",
+		"/home/me/disk": "as root: systemctl edit ipfs-kit-intelligent.service, with [Service] and ProtectHome=tmpfs and BindPaths=-/home/me/disk; then systemctl restart ipfs-kit-intelligent.service",
+	} {
+		if got := systemMend(path, reinstall); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if got := systemMend("/srv/nas", restart); got != "as root: systemctl restart ipfs-kit-intelligent.service" {
+		t.Error(got)
+	}
+}
+
 func TestAHomeThatHangsEndsTheLookInTime(t *testing.T) {
 	testenv.Root(t)
 	w := newWorld(t)

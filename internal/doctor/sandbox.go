@@ -28,6 +28,9 @@ func (v *visit) sandbox(ctx context.Context) {
 		if why == "" {
 			return
 		}
+		if v.System {
+			mend = systemMend(path, mend)
+		}
 		what := "the sandbox of the unit hides " + path
 		if name != path {
 			what += " of backend " + name
@@ -77,6 +80,25 @@ const (
 	restart   = "systemctl --user restart " + unitName
 )
 
+// systemMend is what to do about a folder that the system's unit hides: its sandbox
+// is the unit's own, and an administrator names more.
+func systemMend(path, mend string) string {
+	const again = "systemctl restart " + unitName
+	lines := "ReadWritePaths=-" + path
+	switch {
+	case mend == restart:
+		return "as root: " + again
+	case belowHomes(path):
+		lines = "ProtectHome=tmpfs and BindPaths=-" + path
+	}
+	return "as root: systemctl edit " + unitName + ", with [Service] and " + lines + "; then " + again
+}
+
+// belowHomes tells whether ProtectHome= is about a path.
+func belowHomes(path string) bool {
+	return fsys.Below("/home", path) || fsys.Below("/root", path) || fsys.Below("/run/user", path)
+}
+
 // hides says why the service can't write a path that is written real without
 // links, and what to do; empty where it can. there: it is, so that its mount can be looked at.
 func (b box) hides(path, real string, there bool) (why, mend string) {
@@ -84,7 +106,7 @@ func (b box) hides(path, real string, there bool) (why, mend string) {
 	case b.props["PrivateTmp"] == "yes" && (fsys.Below("/tmp", real) || fsys.Below("/var/tmp", real)):
 		return "PrivateTmp=yes: the service has a /tmp and a /var/tmp of its own", reinstall
 	case b.props["ProtectHome"] == "yes" || b.props["ProtectHome"] == "tmpfs":
-		if fsys.Below("/home", real) || fsys.Below("/root", real) || fsys.Below("/run/user", real) {
+		if belowHomes(real) {
 			return "ProtectHome=" + b.props["ProtectHome"] + " hides all homes", reinstall
 		}
 	}
@@ -112,5 +134,5 @@ func (b box) named(path string) bool {
 			return false
 		}
 	}
-	return b.props["ProtectHome"] != "read-only" || !fsys.Below("/home", path) && !fsys.Below("/root", path) && !fsys.Below("/run/user", path)
+	return b.props["ProtectHome"] != "read-only" || !belowHomes(path)
 }
