@@ -111,7 +111,7 @@ func (s *Service) healthChanged(e *entry, before, after, why string) {
 
 // probeCost is the least time between two checks of healthy backends, whichever
 // they are: with many, each is looked at more rarely, so that all of them cost little.
-const probeCost = 300 * time.Millisecond
+const probeCost = time.Second
 
 // healthRules are the configured ones, within what checks may cost. The caller holds mu.
 func (s *Service) healthRules() health.Rules {
