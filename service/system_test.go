@@ -119,7 +119,7 @@ func TestChangingAsksThePersonAtTheTerminal(t *testing.T) {
 	inBox(t, "", systemHelpers+`
 cat >terminal.py <<'E'
 """terminal.py PASSWORD COMMAND...: runs it at a terminal and types the password when it is asked for."""
-import os, pty, sys
+import os, pty, sys, termios, time
 pid, fd = pty.fork()
 if pid == 0: os.execvp(sys.argv[2], sys.argv[2:])
 seen, typed = b"", False
@@ -128,7 +128,10 @@ while True:
     except OSError: break
     if not data: break
     seen += data
-    if not typed and b"assword:" in seen: os.write(fd, sys.argv[1].encode() + b"\n"); typed = True
+    if not typed and b"assword:" in seen:
+        # The agent asks first, then throws away what was typed so far and turns the echo off.
+        while termios.tcgetattr(fd)[3] & termios.ECHO: time.sleep(0.01)
+        os.write(fd, sys.argv[1].encode() + b"\n"); typed = True
 sys.stdout.write(seen.decode()); sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 E
 echo root:sesame | chpasswd
