@@ -25,7 +25,7 @@ func (s *Service) manager() status.Manager {
 		DirtyPerMinute: s.arrived.perMinute(now), MendedPerMinute: s.mended.perMinute(now),
 		Started: s.started, LastScan: s.lastScan, NextWake: s.queue.NextWake(), Paused: s.paused, PausedUntil: s.pausedTo}
 	if s.cat != nil {
-		m.Buckets = uint64(len(s.cat.Buckets()))
+		m.Buckets = uint64(len(s.cat.Buckets().List))
 	}
 	if m.DirtyBackends > 0 {
 		var marks int

@@ -51,8 +51,9 @@ func (s *Service) buckets() (out []status.BucketFact) {
 	if s.cat == nil {
 		return nil
 	}
-	for _, b := range s.cat.Buckets() {
-		out = append(out, status.BucketFact{Key: b.Key, Name: b.Name, Backends: b.Backends, PinCount: b.PinCount, Files: b.Files, LastBackup: b.LastBackup})
+	all := s.cat.Buckets()
+	for _, b := range all.List {
+		out = append(out, status.BucketFact{Key: b.Key, Name: b.Name, Backends: b.Backends(), PinCount: b.PinCount, Files: all.Files[b.Key], LastBackup: b.LastBackup.Time()})
 	}
 	return out
 }

@@ -273,10 +273,13 @@ func (s *Service) finish(e *entry, t *task, state, errText, line string, now tim
 	s.tasks.setState(t, state)
 	if e.live[t.Kind] == t {
 		delete(e.live, t.Kind)
+		if len(e.live) == 0 {
+			e.live = nil // most backends have nothing to do most of the time
+		}
 	}
 	s.tasks.ended = append(s.tasks.ended, t)
 	if t.Kind == status.KindBackupBuckets && state == status.TaskDone && s.cat != nil {
-		s.hist.Copies(now, uint64(len(s.cat.Buckets())))
+		s.hist.Copies(now, uint64(len(s.cat.Buckets().List)))
 	}
 	switch state {
 	case status.TaskDone, status.TaskPartial:

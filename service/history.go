@@ -62,7 +62,7 @@ func (s *Service) noteLevel() {
 	var l history.Level
 	if s.home != nil && s.cat != nil {
 		l = history.Level{Up: s.totals.healthy, Down: s.totals.unhealthy.count(), Backends: s.totals.backends,
-			Copies: uint64(len(s.cat.Buckets())) * s.totals.filesystem.count()}
+			Copies: uint64(len(s.cat.Buckets().List)) * s.totals.filesystem.count()}
 	}
 	s.hist.Level(s.clk.Now(), l)
 }

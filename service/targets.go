@@ -110,19 +110,18 @@ func (s *Service) firstBackup(kind string) time.Time {
 	if kind == status.KindBackupMetadata {
 		return s.started.Add(s.rules.BackupMetadata)
 	}
-	var oldest time.Time
-	for _, b := range s.cat.Buckets() {
-		if b.LastBackup.IsZero() {
-			return time.Time{}
-		}
-		if oldest.IsZero() || b.LastBackup.Before(oldest) {
-			oldest = b.LastBackup
-		}
-	}
-	if oldest.IsZero() {
+	list := s.cat.Buckets().List
+	if len(list) == 0 {
 		return time.Time{}
 	}
-	return oldest.Add(s.rules.BackupBuckets)
+	oldest := list[0].LastBackup
+	for _, b := range list {
+		if b.LastBackup == 0 {
+			return time.Time{}
+		}
+		oldest = min(oldest, b.LastBackup)
+	}
+	return oldest.Time().Add(s.rules.BackupBuckets)
 }
 
 // lookAtBackups finds out whether there is something new to back up.

@@ -86,8 +86,8 @@ func (s *Service) viewIdle(e *entry) plan.View {
 // desired lists what buckets want on a backend and, where it has neither mapping nor bucket, the local pins. The caller holds mu.
 func (s *Service) desired(h *home.Home, e *entry) func(context.Context) ([]string, error) {
 	var buckets []home.Bucket
-	for _, b := range s.cat.Buckets() {
-		if slices.Contains(b.Backends, e.name) {
+	for _, b := range s.cat.Buckets().List {
+		if slices.Contains(b.Backends(), e.name) {
 			buckets = append(buckets, b)
 		}
 	}

@@ -36,7 +36,7 @@ func (s *Service) update(name string, atStart bool) {
 	if ok {
 		e.cat, e.endpoint = cat, cat.Endpoint()
 		if cat.Config != nil && (old == nil || old.Config != cat.Config) {
-			redact.Settings(cat.Config.Settings)
+			redact.Settings(cat.Config.Settings.All())
 		}
 	}
 	if atStart && e.cat != nil && e.cat.IsDirty() {

@@ -19,7 +19,7 @@ import (
 type Source interface {
 	Configs(ctx context.Context) (map[string]*home.Config, []home.Problem, error)
 	ReadRegistry(ctx context.Context) ([]home.RegistryRow, error)
-	ReadBuckets(ctx context.Context) ([]home.Bucket, []home.Problem, error)
+	ReadBuckets(ctx context.Context) (home.Buckets, []home.Problem, error)
 	ChangedMarks(ctx context.Context, last map[string]*home.Dirty) ([]string, error)
 	ReadDirty(ctx context.Context, name string) (*home.Dirty, error)
 	PinSummary(ctx context.Context, name string) (home.PinCounts, error)
@@ -82,7 +82,7 @@ type Catalog struct {
 	mu       sync.RWMutex
 	backends map[string]*Backend
 	names    []string // sorted; nil when it must be made anew
-	buckets  []home.Bucket
+	buckets  home.Buckets
 	bound    map[string]int            // how many buckets name a backend
 	problems map[string][]home.Problem // by what was read
 	// readings counts readings of marks, and newest is the last one that began of those that told of a backend.
@@ -113,8 +113,8 @@ func (c *Catalog) Names() []string {
 	return c.names
 }
 
-// Buckets lists the distinct buckets. It must not be changed.
-func (c *Catalog) Buckets() []home.Bucket {
+// Buckets are the distinct buckets. They must not be changed.
+func (c *Catalog) Buckets() home.Buckets {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.buckets

@@ -62,7 +62,7 @@ func count(t *testing.T, dir string) counted {
 			out.Dirty = append(out.Dirty, name)
 		}
 	}
-	for _, b := range c.Buckets() {
+	for _, b := range c.Buckets().List {
 		out.Buckets = append(out.Buckets, b.Key)
 	}
 	slices.Sort(out.Buckets)

@@ -103,14 +103,15 @@ func (c *Catalog) RefreshBuckets(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.setProblems("buckets", problems)
-	if c.bound == nil || len(buckets) != len(c.buckets) || len(buckets) > 0 && &buckets[0] != &c.buckets[0] {
-		c.buckets, c.bound = buckets, map[string]int{}
-		for _, b := range buckets {
-			for _, name := range b.Backends {
+	if c.bound == nil || !sameList(buckets.List, c.buckets.List) {
+		c.bound = map[string]int{}
+		for _, b := range buckets.List {
+			for _, name := range b.Backends() {
 				c.bound[name]++
 			}
 		}
 	}
+	c.buckets = buckets
 	var changed []string
 	for name, b := range c.backends {
 		if n := c.bound[name]; b.Buckets != n {
@@ -119,6 +120,11 @@ func (c *Catalog) RefreshBuckets(ctx context.Context) ([]string, error) {
 		}
 	}
 	return changed, nil
+}
+
+// sameList tells whether two lists are the very same one.
+func sameList(a, b []home.Bucket) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // RefreshMarks reads the dirty marks that are others than what is known of them.

@@ -65,7 +65,7 @@ func (v *visit) readHome(ctx context.Context) {
 			continue
 		}
 		if b.Config != nil {
-			redact.Settings(b.Config.Settings)
+			redact.Settings(b.Config.Settings.All())
 		}
 		if b.Dirty != nil {
 			problems = append(problems, b.Dirty.Problems...)

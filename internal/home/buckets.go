@@ -1,15 +1,16 @@
 package home
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/parquetfile"
 )
 
@@ -26,16 +27,13 @@ type cachedTable struct {
 type cachedBuckets struct {
 	sources [][]Bucket
 	merged  []Bucket
-	// files are the counts of VFS indices that are not 0, by key, and withFiles the buckets that have them.
-	files     map[string]int64
-	withFiles []Bucket
 }
 
 // ReadBuckets gives the distinct buckets of all registries together, sorted by
 // key. YAML and JSON registries count where no parquet one lists the bucket.
 // What can't be read is a Problem, and its last good data stays. As long as
-// nothing changed it is the very same slice, which must not be changed.
-func (h *Home) ReadBuckets(ctx context.Context) ([]Bucket, []Problem, error) {
+// the registries are as they were the list is the very same slice.
+func (h *Home) ReadBuckets(ctx context.Context) (Buckets, []Problem, error) {
 	var sources [][]Bucket
 	var problems []Problem
 	for _, f := range []struct {
@@ -44,7 +42,7 @@ func (h *Home) ReadBuckets(ctx context.Context) ([]Bucket, []Problem, error) {
 	}{{fileBuckets, h.parseBucketTable}, {fileBucketsTop, h.parseBucketTable}, {fileBucketsYAML, parseBucketDoc}, {fileBucketsJSON, parseBucketDoc}} {
 		list, err := h.bucketsOf(ctx, f.file, f.parse, sources)
 		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
+			return Buckets{}, nil, ctx.Err()
 		}
 		if err != nil {
 			problems = append(problems, Problem{File: f.file, Err: err})
@@ -56,22 +54,15 @@ func (h *Home) ReadBuckets(ctx context.Context) ([]Bucket, []Problem, error) {
 	h.mu.Unlock()
 	if c == nil || !slices.EqualFunc(c.sources, sources, sameList) {
 		c = &cachedBuckets{sources: sources, merged: mergeBuckets(sources)}
-		c.withFiles = c.merged
+		h.mu.Lock()
+		h.buckets = c
+		h.mu.Unlock()
 	}
 	files, more, err := h.bucketFileCounts(ctx, c.merged)
 	if err != nil {
-		return nil, nil, err
+		return Buckets{}, nil, err
 	}
-	if !maps.Equal(c.files, files) {
-		c = &cachedBuckets{sources: c.sources, merged: c.merged, files: files, withFiles: slices.Clone(c.merged)}
-		for i := range c.withFiles {
-			c.withFiles[i].Files = files[c.withFiles[i].Key]
-		}
-	}
-	h.mu.Lock()
-	h.buckets = c
-	h.mu.Unlock()
-	return c.withFiles, append(problems, more...), nil
+	return Buckets{List: c.merged, Files: files}, append(problems, more...), nil
 }
 
 // sameList tells whether two slices are the very same one.
@@ -120,16 +111,12 @@ func distinct(list []Bucket) []Bucket {
 
 // add takes what another record of the same bucket says.
 func (b *Bucket) add(o Bucket) {
-	for _, n := range o.Backends {
-		if !slices.Contains(b.Backends, n) {
-			b.Backends = append(slices.Clip(b.Backends), n)
-		}
+	if b.bound != o.bound {
+		all := bound{backends: eachOnce(slices.Concat(b.Backends(), o.Backends())), index: cmp.Or(b.index(), o.index())}
+		b.bound = &all
 	}
 	b.PinCount = max(b.PinCount, o.PinCount)
-	b.LastBackup = later(b.LastBackup, o.LastBackup)
-	if b.index == "" {
-		b.index = o.index
-	}
+	b.LastBackup = max(b.LastBackup, o.LastBackup)
 }
 
 // bucketsOf reads one registry, from memory if it is the same as before. One
@@ -169,7 +156,7 @@ func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []
 }
 
 func (b Bucket) equal(o Bucket) bool {
-	return b.Key == o.Key && b.Name == o.Name && b.PinCount == o.PinCount && b.LastBackup.Equal(o.LastBackup) && b.index == o.index && slices.Equal(b.Backends, o.Backends)
+	return b.Key == o.Key && b.Name == o.Name && b.PinCount == o.PinCount && b.LastBackup == o.LastBackup && b.index() == o.index() && slices.Equal(b.Backends(), o.Backends())
 }
 
 // parseBucketTable reads a registry column by column: a hundred thousand rows of all of them at once would take ten times what is kept.
@@ -196,14 +183,18 @@ func (h *Home) parseBucketTable(_ string, data []byte) ([]Bucket, error) {
 				b.Key = strings.Clone(id)
 			}
 		}},
+		{bindingColumns, sharedNames{}.fill},
 		{[]string{"vfs_index_path"}, func(t *parquetfile.Table, i int, b *Bucket) {
-			if b.index = firstText(t, i, "vfs_index_path"); h.usualIndex(*b) {
-				b.index = ""
+			if index := firstText(t, i, "vfs_index_path"); !h.usualIndex(b.Name, index) {
+				b.bound = &bound{backends: b.Backends(), index: strings.Clone(index)}
 			}
 		}},
-		{bindingColumns, sharedNames{}.fill},
 		{[]string{"pin_count"}, func(t *parquetfile.Table, i int, b *Bucket) { b.PinCount, _ = t.Column("pin_count").Int(i) }},
-		{[]string{"last_backup"}, func(t *parquetfile.Table, i int, b *Bucket) { b.LastBackup, _ = t.Column("last_backup").Time(i) }},
+		{[]string{"last_backup"}, func(t *parquetfile.Table, i int, b *Bucket) {
+			if at, ok := t.Column("last_backup").Time(i); ok {
+				b.LastBackup = clock.InstantOf(at)
+			}
+		}},
 	} {
 		t, err := parquetfile.Read(data, c.columns, h.limits)
 		if err != nil {
@@ -240,41 +231,49 @@ func (b *textBlock) keep(s string) string {
 var bindingColumns = []string{"backend_names", "backend_bindings", "backend"}
 
 // sharedNames keeps equal lists of backends once, by the text that they were read from.
-type sharedNames map[string][]string
+type sharedNames map[string]*bound
 
 func (s sharedNames) fill(t *parquetfile.Table, row int, b *Bucket) {
 	text := ""
 	for _, col := range bindingColumns {
 		v, ok := t.Column(col).String(row)
 		if !ok && t.Column(col).Value(row) != nil {
-			b.Backends = bindings(t, row) // a list
+			b.bound = boundTo(bindings(t, row)) // a list
 			return
 		}
 		text += v + "\x00"
 	}
-	list, known := s[text]
+	all, known := s[text]
 	if !known {
-		list = bindings(t, row)
-		s[text] = list
+		all = boundTo(bindings(t, row))
+		s[text] = all
 	}
-	b.Backends = list
+	b.bound = all
+}
+
+// boundTo is nil for no backends.
+func boundTo(names []string) *bound {
+	if len(names) == 0 {
+		return nil
+	}
+	return &bound{backends: names}
 }
 
 // bindings are the backends of a bucket: backend_names, else backend_bindings, else backend.
 func bindings(t *parquetfile.Table, row int) []string {
 	for _, col := range []string{"backend_names", "backend_bindings"} {
 		if list, ok := t.Column(col).Strings(row); ok && len(list) > 0 {
-			return unique(list)
+			return eachOnce(list)
 		}
 	}
 	list, _ := t.Column("backend").Strings(row) //nolint:errcheck // null is none
 	if t.Has("backend_bindings") && len(list) == 1 && list[0] == "local" {
 		return nil // the CLI writes "local" where nothing is bound
 	}
-	return unique(list)
+	return eachOnce(list)
 }
 
-func unique(list []string) []string {
+func eachOnce(list []string) []string {
 	var out []string
 	for _, s := range list {
 		if s != "" && !slices.Contains(out, s) {
@@ -312,12 +311,14 @@ func parseBucketDoc(file string, data []byte) ([]Bucket, error) {
 		} else if strings.Contains(name, "/") {
 			b.Key = name
 		}
-		b.index, _ = fields["vfs_index_path"].(string) //nolint:errcheck // another type is none
+		all := bound{}
+		all.index, _ = fields["vfs_index_path"].(string) //nolint:errcheck // another type is none
 		for _, k := range []string{"backend_names", "backend_bindings", "backend"} {
-			if len(b.Backends) == 0 {
-				b.Backends = names(fields[k])
+			if len(all.backends) == 0 {
+				all.backends = names(fields[k])
 			}
 		}
+		b.bound = &all
 		if b.Name != "" {
 			out = append(out, b)
 		}
@@ -342,7 +343,7 @@ func parseBucketDoc(file string, data []byte) ([]Bucket, error) {
 func names(v any) []string {
 	switch x := v.(type) {
 	case string:
-		return unique(parquetfile.SplitNames(x))
+		return eachOnce(parquetfile.SplitNames(x))
 	case []any:
 		var out []string
 		for _, e := range x {
@@ -350,7 +351,7 @@ func names(v any) []string {
 				out = append(out, s)
 			}
 		}
-		return unique(out)
+		return eachOnce(out)
 	}
 	return nil
 }
@@ -361,7 +362,7 @@ func (h *Home) indexFiles(b Bucket) []string {
 		return nil
 	}
 	files := []string{path.Join(dirVFS, b.Name+".parquet"), path.Join(dirVFS, b.Name, "index.parquet"), path.Join(dirBucketTables, b.Name+".parquet")}
-	if rel, ok := h.relative(b.index); ok {
+	if rel, ok := h.relative(b.index()); ok {
 		files = append([]string{rel, path.Join(rel, "index.parquet")}, files...)
 	}
 	return files
@@ -380,10 +381,10 @@ func (h *Home) relative(name string) (string, bool) {
 }
 
 // usualIndex tells whether the path that a registry names is where the index is looked for anyway.
-func (h *Home) usualIndex(b Bucket) bool {
-	rel, ok := h.relative(b.index)
+func (h *Home) usualIndex(bucket, index string) bool {
+	rel, ok := h.relative(index)
 	rest, below := strings.CutPrefix(rel, dirVFS+"/")
-	return !ok || below && (rest == b.Name || rest == b.Name+".parquet" || rest == b.Name+"/index.parquet")
+	return !ok || below && (rest == bucket || rest == bucket+".parquet" || rest == bucket+"/index.parquet")
 }
 
 // indexColumns are those of all schemas of VFS indices.
@@ -425,7 +426,7 @@ func (h *Home) bucketFileCounts(ctx context.Context, list []Bucket) (map[string]
 	counts := map[string]int64{}
 	var problems []Problem
 	for _, b := range list {
-		if b.index == "" && (len(there) == 0 || !there[dirVFS+"/"+b.Name] && !there[dirVFS+"/"+b.Name+".parquet"] && !there[dirBucketTables+"/"+b.Name+".parquet"]) {
+		if b.index() == "" && (len(there) == 0 || !there[dirVFS+"/"+b.Name] && !there[dirVFS+"/"+b.Name+".parquet"] && !there[dirBucketTables+"/"+b.Name+".parquet"]) {
 			continue
 		}
 		n, file, err := h.bucketFiles(ctx, b)

@@ -2,11 +2,14 @@ package home
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"unique"
 )
 
 // TypeFilesystem is the canonical name of everything that is a folder of this machine.
@@ -35,8 +38,8 @@ type Config struct {
 	Type, RawType string
 	// Enabled is false only where the file says so.
 	Enabled bool
-	// Settings are the backend's own keys, those of the nested layout's config lifted up.
-	Settings map[string]any
+	// Settings are the keys that mean something to the backend's type alone, those of the nested layout's config lifted up.
+	Settings Settings
 	// File is relative to the home.
 	File string
 	// Priority orders backends where one must be chosen: lower first, 100 unless the file says otherwise.
@@ -56,6 +59,35 @@ type Config struct {
 	target string // of Target, made when it was read
 }
 
+// Settings are keys and values of a configuration: a list, because a map takes three times as much for the few there are.
+type Settings []setting
+
+type setting struct {
+	key   string
+	value any
+}
+
+// All goes through keys and values.
+func (s Settings) All() iter.Seq2[string, any] {
+	return func(yield func(string, any) bool) {
+		for _, e := range s {
+			if !yield(e.key, e.value) {
+				return
+			}
+		}
+	}
+}
+
+// get gives a key's value; nil where it is not set.
+func (s Settings) get(key string) any {
+	for _, e := range s {
+		if e.key == key {
+			return e.value
+		}
+	}
+	return nil
+}
+
 // BackendLimits bound what a backend is asked for.
 type BackendLimits struct {
 	// Transfers at once; 0: the type's default.
@@ -67,32 +99,34 @@ type BackendLimits struct {
 // String gives the first of the keys that is set to something, else "".
 func (c *Config) String(keys ...string) string {
 	for _, k := range keys {
-		switch v := c.Settings[k].(type) {
-		case nil:
-		case string:
-			if v != "" {
-				return v
-			}
-		default:
-			return fmt.Sprint(v)
+		if v := text(c.Settings.get(k)); v != "" {
+			return v
 		}
 	}
 	return ""
 }
 
-// Bool gives the first of the keys that is set, else the default.
-func (c *Config) Bool(def bool, keys ...string) bool {
-	for _, k := range keys {
-		switch v := c.Settings[k].(type) {
-		case bool:
-			return v
-		case string:
-			if b, err := strconv.ParseBool(strings.ToLower(v)); err == nil {
-				return b
-			}
-		}
+// text is a value as it is written; empty for none.
+func text(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return x
 	}
-	return def
+	return fmt.Sprint(v)
+}
+
+// truth is a value that says yes or no, also in words; no where it says neither.
+func truth(v any) bool {
+	switch x := v.(type) {
+	case bool:
+		return x
+	case string:
+		yes, err := strconv.ParseBool(strings.ToLower(x))
+		return err == nil && yes
+	}
+	return false
 }
 
 // pathKeys are the spellings of a filesystem backend's root.
@@ -151,18 +185,22 @@ func (c *Config) Target() string {
 // IsFilesystem tells whether the type lies on a file system of this machine.
 func (c *Config) IsFilesystem() bool { return c.Type == TypeFilesystem }
 
+// commonKeys are those that interpret gives a field of its own, and the name, which the file has.
+var commonKeys = []string{"name", "type", "enabled", "priority", "backup", "content", "paused", "limits"}
+
 // interpret fills the fields that mean the same for every type.
 func (c *Config) interpret(doc map[string]any) {
-	c.Settings = map[string]any{}
-	for k, v := range doc {
-		c.Settings[k] = v
-	}
+	all := maps.Clone(doc)
 	if nested, ok := doc["config"].(map[string]any); ok {
-		delete(c.Settings, "config")
-		for k, v := range nested {
-			c.Settings[k] = v
+		delete(all, "config")
+		maps.Copy(all, nested)
+	}
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		if !slices.Contains(commonKeys, k) {
+			c.Settings = append(c.Settings, setting{unique.Make(k).Value(), all[k]})
 		}
 	}
+	c.Settings = slices.Clip(c.Settings)
 	c.RawType, _ = doc["type"].(string) //nolint:errcheck // another type of value is no type
 	c.Type = CanonicalType(c.RawType)
 	if c.Type == "" {
@@ -177,15 +215,15 @@ func (c *Config) interpret(doc map[string]any) {
 		c.Enabled = v
 	}
 	c.Priority = 100
-	if n, ok := integer(c.Settings["priority"]); ok {
+	if n, ok := integer(all["priority"]); ok {
 		c.Priority = int(n)
 	}
-	if v, ok := c.Settings["backup"].(bool); ok {
+	if v, ok := all["backup"].(bool); ok {
 		c.Backup = &v
 	}
-	c.Content = c.String("content")
-	c.Paused = c.Bool(false, "paused")
-	if l, ok := c.Settings["limits"].(map[string]any); ok {
+	c.Content = text(all["content"])
+	c.Paused = truth(all["paused"])
+	if l, ok := all["limits"].(map[string]any); ok {
 		n, _ := integer(l["transfers"]) //nolint:errcheck // not a number is no limit
 		c.Limits.Transfers = int(n)
 		c.Limits.BytesPerSecond, _ = integer(l["bytes_per_second"])

@@ -15,10 +15,12 @@ import (
 // maxConfig bounds a configuration file.
 const maxConfig = 1 << 20
 
+// cachedConfig is what was made of one file.
 type cachedConfig struct {
-	stamp  stamp
+	stamp stamp
+	sure  bool
+	// config is what it says; of a file that says the same as the one that beats it, what that one says.
 	config *Config
-	sure   bool
 	// beaten: its settings were not kept.
 	beaten bool
 }
@@ -36,20 +38,23 @@ func (h *Home) Configs(ctx context.Context) (map[string]*Config, []Problem, erro
 			if failed != nil || kind != BackendConfig || !safeName(name) || e.IsDir() {
 				return
 			}
-			winner, beaten := out[name]
+			winner := out[name]
 			l, err := look(e.Name)
 			if absent(err) {
 				return
 			}
-			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name), name, beaten, plainStamp(l, err))
+			c, there, err := h.readConfig(ctx, path.Join(dir, e.Name), name, winner, plainStamp(l, err))
 			if err != nil || !there {
 				failed = err
+				return
+			}
+			if c == winner {
 				return
 			}
 			if c.Err != nil {
 				problems = append(problems, Problem{File: c.File, Err: c.Err})
 			}
-			if !beaten {
+			if winner == nil {
 				out[name] = c
 			} else if !winner.same(c) {
 				differs := *winner
@@ -64,13 +69,13 @@ func (h *Home) Configs(ctx context.Context) (map[string]*Config, []Problem, erro
 	return out, problems, nil
 }
 
-// readConfig reads one file, from memory if it is the same as before. Of one that
-// is beaten by another file only what tells whether the two differ is kept. st is how it is now.
-func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool, st stamp) (*Config, bool, error) {
+// readConfig reads one file, from memory if it is the same as before; st is how it is now. Of one that
+// is beaten by another file only what tells whether the two differ is kept; the winner is given where they don't.
+func (h *Home) readConfig(ctx context.Context, file, name string, winner *Config, st stamp) (*Config, bool, error) {
 	h.mu.Lock()
 	c, known := h.config[file]
 	h.mu.Unlock()
-	if known && c.sure && c.stamp == st && (beaten || !c.beaten) {
+	if known && c.sure && c.stamp == st && c.serves(file, winner) {
 		return c.config, true, nil
 	}
 	data, st, err := h.read(ctx, file, maxConfig)
@@ -87,13 +92,25 @@ func (h *Home) readConfig(ctx context.Context, file, name string, beaten bool, s
 		parseConfig(cfg, data)
 		cfg.checkPlace(h.root.Path())
 	}
-	if beaten {
+	switch {
+	case winner == nil:
+	case cfg.Err == nil && winner.Err == nil && winner.same(cfg):
+		cfg = winner
+	default:
 		cfg.Settings = nil
 	}
 	h.mu.Lock()
-	h.config[file] = cachedConfig{stamp: st, config: cfg, sure: !st.fresh(h.clk.Now()), beaten: beaten}
+	h.config[file] = cachedConfig{stamp: st, config: cfg, sure: !st.fresh(h.clk.Now()), beaten: winner != nil}
 	h.mu.Unlock()
 	return cfg, true, nil
+}
+
+// serves tells whether what is known of a file is enough, as the file stands to the one that beats it (nil: none does).
+func (c cachedConfig) serves(file string, winner *Config) bool {
+	if winner == nil {
+		return !c.beaten
+	}
+	return c.config == winner || c.config.File == file
 }
 
 // parseConfig reads a document of either layout into c.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"ipfskit.org/intelligent/internal/clock"
 )
 
 // Problem is something in the home that could not be read, and stays as it is.
@@ -183,17 +185,43 @@ type RegistryHealth struct {
 	StorageUsage int64
 }
 
-// Bucket is a distinct bucket of all registries together.
+// Buckets are the distinct buckets of all registries together. They are shared, and must not be changed.
+type Buckets struct {
+	// List is sorted by key.
+	List []Bucket
+	// Files counts the files of their VFS indices by key: -1 where one can't be read; those without files are not in it.
+	Files map[string]int64
+}
+
+// Bucket is a distinct bucket of all registries together. It is small: there may be a hundred thousand.
 type Bucket struct {
 	// Key is the bucket's identity: (backend, name) where its bucket_id has a slash, else its name.
 	Key, Name string
-	// Backends holds the names of the backends that the bucket is bound to.
-	Backends []string
+	// PinCount is what its registry says.
 	PinCount int64
 	// LastBackup is zero when it never was, or its text can't be read.
-	LastBackup time.Time
-	// Files counts the files of its VFS index: 0 when it has none, -1 when it can't be read.
-	Files int64
+	LastBackup clock.Instant
 
-	index string // vfs_index_path of the registry, where it is not the usual one
+	bound *bound // shared by the buckets of which it says the same; nil: nothing is said
+}
+
+// bound is what is the same for many buckets.
+type bound struct {
+	backends []string
+	index    string // vfs_index_path of the registry, where it is not the usual one
+}
+
+// Backends names the backends that the bucket is bound to. It must not be changed.
+func (b Bucket) Backends() []string {
+	if b.bound == nil {
+		return nil
+	}
+	return b.bound.backends
+}
+
+func (b Bucket) index() string {
+	if b.bound == nil {
+		return ""
+	}
+	return b.bound.index
 }

@@ -4,6 +4,7 @@ package redact
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"regexp"
 	"slices"
@@ -106,27 +107,33 @@ func values(s string) string {
 var notSecret = regexp.MustCompile(`(?i)[_-]?(file|path)$`)
 
 // Settings makes the values of the keys that name secrets known, at any depth.
-func Settings(doc map[string]any) { settings(doc, "") }
+func Settings(all iter.Seq2[string, any]) {
+	for k, v := range all {
+		settings(v, under(k, ""))
+	}
+}
+
+// under is the key that names a secret for what stands below k, itself below key.
+func under(k, key string) string {
+	switch {
+	case notSecret.MatchString(k):
+		return ""
+	case Key(k):
+		return k
+	}
+	return key
+}
 
 // settings walks a document; key is the nearest one above that names a secret.
 func settings(v any, key string) {
-	under := func(k string) string {
-		switch {
-		case notSecret.MatchString(k):
-			return ""
-		case Key(k):
-			return k
-		}
-		return key
-	}
 	switch x := v.(type) {
 	case map[string]any:
 		for k, v := range x {
-			settings(v, under(k))
+			settings(v, under(k, key))
 		}
 	case map[any]any:
 		for k, v := range x {
-			settings(v, under(fmt.Sprint(k)))
+			settings(v, under(fmt.Sprint(k), key))
 		}
 	case []any:
 		for _, v := range x {

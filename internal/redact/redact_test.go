@@ -2,12 +2,13 @@ package redact
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 )
 
 func TestSecretsAreCutOutAndTheRestStays(t *testing.T) {
-	Settings(map[string]any{"config": map[string]any{"secret_key": "planted-value-1", "bucket": "photos"}})
+	Settings(maps.All(map[string]any{"config": map[string]any{"secret_key": "planted-value-1", "bucket": "photos"}}))
 	for _, in := range []string{
 		"put failed: key planted-value-1 was refused",
 		"GET https://user:hunter2@host/path: refused",
@@ -58,11 +59,11 @@ func TestKnownSecretsThatOverlapGoWhole(t *testing.T) {
 }
 
 func TestSecretsAreFoundWhereverAConfigurationHasThem(t *testing.T) {
-	Settings(map[string]any{
+	Settings(maps.All(map[string]any{
 		"password": 12345678, "token_lifetime": 7654321, "credentials_file": "/etc/credentials.json",
 		"list": []any{map[string]any{"token": "in-a-list"}}, "secrets": []any{"listed-1"}, "any": map[any]any{"token": "any-map"},
 		"credentials": map[string]any{"value": "nested-1"}, "secret_key": "p+q/r s&\"z",
-	})
+	}))
 	for _, v := range []string{"12345678", "in-a-list", "listed-1", "any-map", "nested-1", `p+q/r s&"z`, "p%2Bq%2Fr+s%26%22z", `p+q/r s&\"z`} {
 		if out := Text("refused " + v); out != "refused "+Mark {
 			t.Errorf("%q became %q", v, out)
