@@ -29,11 +29,15 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
 		s.sawAbsent(s.opts.Paths.Home)
-		s.detach("the home is not there")
+		why := "the home is not there"
+		if hidden := s.hidden(s.opts.Paths.Home, err); !errors.Is(hidden, fs.ErrNotExist) {
+			why = plainError(hidden)
+		}
+		s.detach(why)
 		return nil
 	}
 	if err != nil {
-		s.detach(err.Error())
+		s.detach(plainError(s.hidden(s.opts.Paths.Home, err)))
 		return nil
 	}
 	if err := s.held(h.Path()); err != nil {

@@ -43,6 +43,16 @@ kit wait --for clean --timeout 30s || fail "never clean"
 ls /var/lib/ipfs-kit/disk/cars/*.car /srv/disk/cars/*.car || fail "no copies"
 journalctl -u $U BACKEND=outside --no-pager | grep -q 'clean: its mark is cleared' || fail "the journal does not tell the story"
 
+# A folder among people's homes: the sandbox hides it, and all say so with the same mend.
+mkdir -p /home/tester/nas; chmod 777 /home/tester /home/tester/nas
+backend hidden 'type: filesystem\nstorage_path: /home/tester/nas\n'
+for i in $(seq 100); do kit health >/tmp/out || true; grep -q 'ProtectHome=yes' /tmp/out && break; sleep 0.1; done
+for c in health "status --detailed" doctor; do
+  kit --json $c >/tmp/out || [ $? = 4 ]
+  grep -q 'ProtectHome=yes' /tmp/out && grep -q 'ProtectHome=tmpfs and BindPaths=-/home/tester/nas' /tmp/out || fail "$c: $(cat /tmp/out)"
+done
+rm /var/lib/ipfs-kit/backends/hidden.yaml
+
 # Reading is free.
 for c in "status" "status --detailed --json" insights tasks backends "explain inside" "sync --dry-run"; do
   run tester ipfs-kit-intelligent --system $c >/tmp/out 2>&1 || fail "$c: $(cat /tmp/out)"
