@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -422,5 +423,47 @@ func TestPlantedSecretsStayWhereTheyAre(t *testing.T) {
 		if at := strings.Index(text, secret); at >= 0 {
 			t.Errorf("output %d holds the secret: …%s…", i, text[max(0, at-80):min(len(text), at+40)])
 		}
+	}
+}
+
+// A mark that is no file can't be cleared: a person is told what lies there, and nothing hangs or is tried over and over.
+func TestAMarkThatIsNoFileBlocksAndSaysWhatItIs(t *testing.T) {
+	for what, place := range map[string]func(path string) error{
+		"a FIFO":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o755) },
+		"a socket": func(path string) error {
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			if err != nil {
+				return err
+			}
+			t.Cleanup(func() { syscall.Close(fd) })
+			return syscall.Bind(fd, &syscall.SockaddrUnix{Name: path})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			root := w.backend("nas")
+			w.mark("nas", w.car(1))
+			file := filepath.Join(w.home, "backend_state", "nas_dirty.json")
+			t.Chdir(filepath.Dir(file)) // a socket's path must be short
+			if err := place(filepath.Base(file)); err != nil {
+				t.Fatal(err)
+			}
+			w.start()
+			w.until("it is blocked, with the reason", func() bool {
+				b, ok := w.s.Backend("nas")
+				return ok && strings.Contains(b.Blocked, "backend_state/nas_dirty.json") && strings.Contains(b.Blocked, "but "+what) && b.ErrorCount == 0
+			})
+			if cids := w.markText("nas"); !strings.Contains(cids, `"is_dirty": false`) {
+				t.Errorf("what can be cleared is not: %s", cids)
+			}
+			if n, _ := os.ReadDir(filepath.Join(root, "cars")); len(n) != 1 {
+				t.Errorf("%d copies", len(n))
+			}
+			if err := os.RemoveAll(file); err != nil {
+				t.Fatal(err)
+			}
+			w.until("it is clean once that is gone", func() bool { return !w.dirty("nas") })
+		})
 	}
 }
