@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -51,14 +52,14 @@ func (a *app) showInsights(doc []byte) error {
 	}
 	out("Pins:     %d%s", v.Pins.Total, distribution(v.Pins.ByStatus))
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
-		out("          %s on %s", plural(uint64(max(v.Pins.Redundancy[level], 0)), "CID", "CIDs"), backendsWord(level)) //nolint:gosec // not negative
+		out("          %s on %s", human.Count(v.Pins.Redundancy[level], "CID", "CIDs"), backendsWord(level))
 	}
 	colon := ":"
 	if len(v.Sync.Need) == 0 {
 		colon = ""
 	}
-	out("To do:    %s; %s%s", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
-		plural(uint64(max(v.Sync.Count, len(v.Sync.Need))), "backend needs a sync", "backends need a sync"), colon)
+	out("To do:    %s; %s%s", human.Count(v.Metrics.Pending, "action pending", "actions pending"),
+		human.Count(max(v.Sync.Count, len(v.Sync.Need)), "backend needs a sync", "backends need a sync"), colon)
 	for _, n := range v.Sync.Need {
 		out("          %s", n)
 	}

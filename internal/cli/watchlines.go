@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // objects prints a JSON object a line.
@@ -55,7 +56,7 @@ func (l *lines) state(ctx context.Context, c *client.Client) error {
 		return err
 	}
 	return l.print(fmt.Sprintf("The service is %s: %s; %d dirty, %d blocked, %d unhealthy.", m.State,
-		plural(m.Backends, "backend", "backends"), m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends))
+		human.Count(m.Backends, "backend", "backends"), m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends))
 }
 
 func (l *lines) event(_ context.Context, _ *client.Client, e happening) error {

@@ -19,6 +19,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -156,7 +157,7 @@ func (v *visit) room(subject, path string, p place) {
 	}
 	if p.total > 0 && p.free < p.total/100*scarce {
 		v.add("disk-nearly-full", severity(p.free), subject, fmt.Sprintf("the disk of %s is nearly full", path),
-			fmt.Sprintf("%d of %d MiB are free", p.free>>20, p.total>>20), "make room, or move it to a larger disk: df -h "+shell(path))
+			human.Bytes(p.free)+" of "+human.Bytes(p.total)+" are free", "make room, or move it to a larger disk: df -h "+shell(path))
 	}
 	if p.totalInodes > 0 && p.freeInodes < p.totalInodes/100*scarce {
 		v.add("inodes-nearly-gone", severity(p.freeInodes), subject, fmt.Sprintf("the disk of %s has nearly no inodes left", path),

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/fsys/faulty"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -409,5 +412,30 @@ func TestClosingLooksOnceMoreAtWhatWasSwappedOut(t *testing.T) {
 	}
 	if merges < 1 || merges > 2 { // one look may have been over already
 		t.Errorf("merged %d times", merges)
+	}
+}
+
+// What fails twice for the same cause says the same twice: people are told of it once, with a number.
+func TestAMarkThatCannotBeWrittenHasTheSameWordsEachTime(t *testing.T) {
+	for _, op := range []string{"create", "write", "fsync", "exchange"} {
+		h := newHome(t)
+		h.put(t, dirMarks+"/nas_dirty.json", mark)
+		h.root = faulty.Wrap(h.root, func(o, name string) error {
+			if o == op {
+				return &fs.PathError{Op: o, Path: name, Err: syscall.EROFS}
+			}
+			return nil
+		})
+		var texts []string
+		for range 2 {
+			_, err := h.ClearDirty(t.Context(), "nas", Cleared{Seen: h.dirty(t, "nas"), Whole: true, CIDs: []string{"QmA", "QmB"}})
+			if !errors.Is(err, syscall.EROFS) {
+				t.Fatal(op, err)
+			}
+			texts = append(texts, err.Error())
+		}
+		if texts[0] != texts[1] || !strings.Contains(texts[0], "nas_dirty.json: read-only") {
+			t.Errorf("%s: %q", op, texts)
+		}
 	}
 }

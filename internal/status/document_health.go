@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // Severities of issues and alerts, the pressing first.
@@ -100,7 +102,7 @@ func serviceIssues(f Facts) []issue {
 	for _, w := range f.Workers {
 		if !w.Healthy {
 			out = append(out, issue{SeverityError, "worker-unhealthy", nil,
-				fmt.Sprintf("worker %s is %s, after %d restarts", w.Name, w.State, w.Restarts), w.LastError,
+				fmt.Sprintf("worker %s is %s, after %s", w.Name, w.State, human.Count(w.Restarts, "restart", "restarts")), w.LastError,
 				"it is replaced by itself; if it does not heal: ipfs-kit-intelligent restart", isoTime(w.LastBeat)})
 		}
 	}
@@ -193,15 +195,15 @@ func homeIssues(f Facts) []issue {
 		}
 	}
 	if overdue > 0 {
-		out = append(out, issue{SeverityWarning, "backup-overdue", nil, fmt.Sprintf("%d buckets had no backup for a day or longer", overdue),
+		out = append(out, issue{SeverityWarning, "backup-overdue", nil, human.Count(overdue, "bucket", "buckets") + " had no backup for a day or longer",
 			"no filesystem backend took one", "see that a filesystem backend is configured and healthy, then ipfs-kit-intelligent backup", nil})
 	}
 	if due > 0 {
-		out = append(out, issue{SeverityInfo, "backup-due", nil, fmt.Sprintf("%d buckets need a backup", due),
+		out = append(out, issue{SeverityInfo, "backup-due", nil, human.Count(due, "bucket needs a backup", "buckets need a backup"),
 			"their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup", nil})
 	}
 	if f.Unwatched > 0 {
-		out = append(out, issue{SeverityInfo, "unwatched", nil, fmt.Sprintf("%d folders are looked at in intervals instead of watched", f.Unwatched),
+		out = append(out, issue{SeverityInfo, "unwatched", nil, human.Count(f.Unwatched, "folder is", "folders are") + " looked at in intervals instead of watched",
 			"the system watches no more folders for this user", "raise fs.inotify.max_user_watches with sysctl", nil})
 	}
 	return out

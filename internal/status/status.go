@@ -1,5 +1,5 @@
 // Package status is the one set of structs that the command line, D-Bus and
-// later REST show. It imports nothing of the project.
+// later REST show. It imports nothing of the project but human.
 package status
 
 import "time"

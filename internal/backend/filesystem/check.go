@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // scarce is the share of room or inodes in percent below which a disk counts as nearly full.
@@ -46,7 +47,7 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 func degraded(u fsys.Usage, sentinelErr error) []string {
 	var out []string
 	if u.TotalBytes > 0 && u.AvailableBytes < u.TotalBytes/100*scarce {
-		out = append(out, fmt.Sprintf("its disk is nearly full: %d of %d bytes are free", u.AvailableBytes, u.TotalBytes))
+		out = append(out, fmt.Sprintf("its disk is nearly full: %s of %s are free", human.Bytes(u.AvailableBytes), human.Bytes(u.TotalBytes)))
 	}
 	// File systems without a fixed number of inodes tell 0.
 	if u.TotalInodes > 0 && u.AvailableInodes < u.TotalInodes/100*scarce {
