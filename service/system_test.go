@@ -52,6 +52,13 @@ for c in health "status --detailed" doctor; do
   grep -q 'ProtectHome=yes' /tmp/out && grep -q 'ProtectHome=tmpfs and BindPaths=-/home/tester/nas' /tmp/out || fail "$c: $(cat /tmp/out)"
 done
 rm /var/lib/ipfs-kit/backends/hidden.yaml
+kit check --wait inside outside && kit check --wait inside outside || fail "no check"
+
+# Whoever may not look into the home is told so, and that is nothing wrong.
+systemctl enable -q $U
+run tester ipfs-kit-intelligent --system doctor >/tmp/out || fail "doctor of an ordinary user: $(cat /tmp/out)"
+grep -q 'home-not-looked-at' /tmp/out || fail "it does not say what it could not see: $(cat /tmp/out)"
+systemctl disable -q $U
 
 # Reading is free.
 for c in "status" "status --detailed --json" insights tasks backends "explain inside" "sync --dry-run"; do

@@ -53,6 +53,10 @@ func (v *visit) readHome(ctx context.Context) {
 	case hangs(err):
 		v.add("home-hangs", status.SeverityError, path, "the home does not answer", plain(err), "look at its disk or mount: findmnt --target "+shell(path))
 		return
+	case errors.Is(err, fs.ErrPermission) && v.System:
+		v.add("home-not-looked-at", status.SeverityInfo, path, "the home is the system's, and you may not look into it", "it has files of all backends, and is for its own account and administrators",
+			"nothing, or look at all of it as root: ipfs-kit-intelligent --system doctor")
+		return
 	case err != nil:
 		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), "let this user read it: ls -ld "+shell(path))
 		return
