@@ -66,7 +66,9 @@ func (a *app) showStatus(v statusView, detailed bool, state string) {
 		a.line(fmt.Sprintf("%s %s, for %s", a.style.bad(alert.Severity+":"), alert.Title, a.span(alert.Since)), "  ")
 	}
 	for _, p := range v.Problems {
-		a.tell("", "    ", "can't be read: "+p.Error)
+		if !v.tells(p.Error) {
+			a.tell("", "    ", "can't be read: "+p.Error)
+		}
 	}
 	if more := v.ProblemCount - len(v.Problems); more > 0 {
 		a.line(fmt.Sprintf("… and %s more that can't be read: %s status --detailed", human.Count(more, "file", "files"), a.name), "  ")
@@ -90,6 +92,16 @@ func (a *app) showStatus(v statusView, detailed bool, state string) {
 	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 {
 		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
+}
+
+// tells says whether a backend that is shown has an error among what is wrong with it.
+func (v statusView) tells(text string) bool {
+	for _, b := range v.Details {
+		if b.Error != nil && strings.Contains(*b.Error, text) {
+			return true
+		}
+	}
+	return false
 }
 
 func headline(v statusView) string {
@@ -239,6 +251,9 @@ func (a *app) showBackend(name string, b backendView, detailed bool) {
 	if b.Storage > 0 { // else nobody knows it
 		content += ", " + human.Bytes(b.Storage)
 	}
-	a.tell("    ", "    ", fmt.Sprintf("%s; %s; synced %s, checked %s, backed up %s", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "), content,
+	if place := strings.TrimSpace(b.Type + " " + b.Endpoint); place != "" {
+		content = place + "; " + content
+	}
+	a.tell("    ", "    ", fmt.Sprintf("%s; synced %s, checked %s, backed up %s", content,
 		a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
 }

@@ -63,6 +63,7 @@ func (v *visit) readHome(ctx context.Context) {
 	}
 	v.home, v.cat = got.home, got.cat
 	problems := v.cat.Problems()
+	configs := map[string]bool{} // that can't be read: the backend tells it
 	for _, name := range v.cat.Names() {
 		b, ok := v.cat.Get(name)
 		if !ok {
@@ -70,12 +71,16 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 		if b.Config != nil {
 			redact.Settings(b.Config.Settings)
+			configs[b.Config.File] = b.Config.Err != nil && b.Counted()
 		}
 		if b.Dirty != nil {
 			problems = append(problems, b.Dirty.Problems...)
 		}
 	}
 	for _, p := range problems {
+		if configs[p.File] {
+			continue
+		}
 		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is torn, damaged or forbidden", p.Err.Error(),
 			"see what is in it: ipfs-kit-intelligent inspect "+shell(filepath.Join(path, p.File))+"; mend it, or put back a good copy")
 	}

@@ -58,7 +58,10 @@ func (v *visit) issues(context.Context) {
 	}
 	found := v.said()
 	for _, i := range v.Service.Issues {
-		if i.Code == "backend-blocked" || i.Subject != "" && slices.ContainsFunc(found, func(f status.Finding) bool {
+		if i.Code == "backend-blocked" || slices.ContainsFunc(found, func(f status.Finding) bool {
+			if i.Subject == "" {
+				return f.Code == i.Code
+			}
 			return f.Subject == i.Subject && f.Severity != status.SeverityInfo
 		}) {
 			continue
