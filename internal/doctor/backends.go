@@ -54,7 +54,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 		}
 	case c.Err != nil:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
-	case !types.Has(c.Type):
+	case !v.Serves(c.Type):
 		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, c.RawType),
 			fmt.Sprintf("types that can: %v", types.Names()), "leave it to ipfs_kit, and say enabled: false in "+filepath.Join(v.Paths.Home, c.File)+" so that it is not counted")
 	case c.IsFilesystem():

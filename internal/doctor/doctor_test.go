@@ -140,6 +140,9 @@ func TestContentThatSomebodyHasIsNotMissed(t *testing.T) {
 func TestCredentialsAreLookedForWhereTheServiceSeesThem(t *testing.T) {
 	w := newWorld(t)
 	w.configure("cloud", "type: s3\nbucket: b\naccess_key: AKIDEXAMPLE\n")
+	w.misses("credentials-missing") // nothing can be done with them yet
+	w.finds("no-adapter")
+	w.o.Serves = func(string) bool { return true }
 	if f := w.finds("credentials-missing"); f.Subject != "cloud/secret_access_key" {
 		t.Errorf("%+v", f)
 	}
