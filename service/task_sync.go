@@ -66,7 +66,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 
 func errHomeGone(h *home.Home) error {
 	if h == nil {
-		return errors.New("the home is not there")
+		return errors.New(status.ReasonNoHome)
 	}
 	return nil
 }

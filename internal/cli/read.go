@@ -66,9 +66,18 @@ func (a *app) showInsights(doc []byte) error {
 	if more := v.Sync.Count - len(v.Sync.Need); more > 0 {
 		out("          … and %d more", more)
 	}
-	out("Metadata: read %s ago", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
+	out("Metadata: %s", a.read(v.Metrics.Freshness))
 	a.showPeriods(v)
 	return nil
+}
+
+// read says when the metadata were read, so many seconds ago: they count since 1970 where that was never.
+func (a *app) read(ago float64) string {
+	d := time.Duration(ago * float64(time.Second))
+	if a.clk.Now().Add(-d).Before(time.Unix(0, 0).AddDate(1, 0, 0)) {
+		return "never read"
+	}
+	return "read " + short(d) + " ago"
 }
 
 func backendsWord(n string) string {

@@ -89,7 +89,7 @@ func (a *app) showStatus(v statusView, detailed bool, state string) {
 		a.line(fmt.Sprintf("  task %d: %s %s: %s", t.ID, t.Kind, t.Backend, a.progress(t)), "    ")
 	}
 	a.showWorkers(v, detailed)
-	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 {
+	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 || v.Service.State == status.StateWaiting || v.Service.State == status.StateDegraded {
 		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
 }

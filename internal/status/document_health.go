@@ -91,10 +91,13 @@ func serviceIssues(f Facts) []issue {
 	switch m.State {
 	case StateDegraded:
 		out = append(out, issue{SeverityError, "service-degraded", nil, "the service works only in part", m.StateReason,
-			"read its log: ipfs-kit-intelligent errors, journalctl --user -u ipfs-kit-intelligent", nil})
+			"read its log: ipfs-kit-intelligent errors, ipfs-kit-intelligent logs", nil})
 	case StateWaiting:
-		out = append(out, issue{SeverityWarning, "no-home", nil, "there is no home to watch at " + m.Home, m.StateReason,
-			"make it with ipfs-kit, or set IPFS_KIT_HOME for the service", nil})
+		mend := "mend that; it is tried again by itself"
+		if m.StateReason == ReasonNoHome {
+			mend = "make it with ipfs-kit, mount its disk, or set IPFS_KIT_HOME for the service"
+		}
+		out = append(out, issue{SeverityWarning, "no-home", nil, "the service waits for the home " + m.Home, m.StateReason, mend, nil})
 	case StatePaused:
 		out = append(out, issue{SeverityInfo, "paused", nil, "the service is paused: nothing is synced", m.StateReason,
 			"ipfs-kit-intelligent resume", nil})

@@ -14,6 +14,9 @@ const (
 	StateStopping = "stopping"
 )
 
+// ReasonNoHome is why a service waits whose home is not there (Manager.StateReason).
+const ReasonNoHome = "the home is not there"
+
 // States of a backend's health.
 const (
 	HealthUnknown       = "unknown"
