@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -156,14 +157,51 @@ func TestWhatIsFoundDamagedIsMended(t *testing.T) {
 	if err := os.WriteFile(file, bad, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.s.Verify(t.Context(), []string{"nas"}); err != nil {
-		t.Fatal(err)
+	ended := func(state string) status.Backend {
+		w.ended(w.one(w.s.Verify(t.Context(), []string{"nas"})), state)
+		b, _ := w.s.Backend("nas")
+		return b
+	}
+	if b := ended(status.TaskPartial); !b.LastRestoreProof.IsZero() {
+		t.Errorf("damage is called a proof: %+v", b)
 	}
 	w.until("mended", func() bool { now, err := os.ReadFile(file); return err == nil && bytes.Equal(now, good) })
 	w.until("the row says so", func() bool {
 		pins, err := w.s.home.ReadPins(t.Context(), "nas")
 		return err == nil && len(pins) == 1 && pins[0].Status == "stored"
 	})
+	if b := ended(status.TaskDone); b.LastRestoreProof.IsZero() {
+		t.Errorf("nothing is damaged, and that is no proof: %+v", b)
+	}
+}
+
+// fullDisk is a folder whose disk has no room; unknown: it does not tell how much.
+type fullDisk struct {
+	fsys.Root
+	unknown bool
+}
+
+func (d fullDisk) Usage() (fsys.Usage, error) {
+	if d.unknown {
+		return fsys.Usage{}, nil
+	}
+	return fsys.Usage{TotalBytes: 1 << 30}, nil
+}
+
+func TestAFullDiskIsNotOneOfUnknownRoom(t *testing.T) {
+	for unknown, want := range map[bool]int64{true: -1, false: 0} {
+		w := newWorld(t)
+		w.backend("nas")
+		w.o.WrapBackendRoot = func(r fsys.Root) fsys.Root { return fullDisk{r, unknown} }
+		for range 2 { // the second time from what was kept
+			w.start()
+			w.until("checked", func() bool { b, ok := w.s.Backend("nas"); return ok && !b.LastCheck.IsZero() })
+			if b, _ := w.s.Backend("nas"); b.AvailableBytes != want {
+				t.Errorf("unknown %v: %d bytes are free, want %d", unknown, b.AvailableBytes, want)
+			}
+			w.stop()
+		}
+	}
 }
 
 func TestConfigurationThatIsDeletedEndsItsSyncAndTheMarkStays(t *testing.T) {

@@ -136,7 +136,10 @@ func (s *Service) runVerify(ctx context.Context, t *task) result {
 	}
 	s.mu.Lock()
 	if e := s.entries[t.Backend]; e != nil {
-		e.lastProof = s.clk.Now()
+		e.lastVerify = s.clk.Now()
+		if len(bad) == 0 {
+			e.lastProof = e.lastVerify
+		}
 	}
 	s.mu.Unlock()
 	if len(bad) > 0 {

@@ -38,7 +38,7 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 	}
 	h := backend.Health{
 		Latency: a.deps.Clock.Now().Sub(begin), Pins: -1,
-		Usage: backend.Usage{UsedBytes: -1, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))},
+		Usage: backend.Usage{UsedBytes: -1, AvailableBytes: available(u)},
 	}
 	h.Degraded = strings.Join(degraded(u, sentinelErr), "; ")
 	return h, nil
@@ -89,7 +89,15 @@ func (a *Adapter) Usage(ctx context.Context) (backend.Usage, error) {
 			return backend.Usage{}, a.classify("add up what is stored", err)
 		}
 	}
-	return backend.Usage{UsedBytes: used, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))}, nil
+	return backend.Usage{UsedBytes: used, AvailableBytes: available(u)}, nil
+}
+
+// available is the room left in bytes; -1 where the file system does not tell, as some in user space.
+func available(u fsys.Usage) int64 {
+	if u.TotalBytes == 0 {
+		return -1
+	}
+	return int64(min(u.AvailableBytes, 1<<62))
 }
 
 func everything(string) bool { return true }
