@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -437,5 +438,29 @@ func TestAMarkThatCannotBeWrittenHasTheSameWordsEachTime(t *testing.T) {
 		if texts[0] != texts[1] || !strings.Contains(texts[0], "nas_dirty.json: read-only") {
 			t.Errorf("%s: %q", op, texts)
 		}
+	}
+}
+
+// Upstream's patterns *.yaml and *_dirty.json find names with a leading dot.
+func TestNamesWithALeadingDotAreRead(t *testing.T) {
+	h := newHome(t)
+	for _, name := range []string{".cold", "nas"} {
+		h.put(t, "backends/"+name+".yaml", "type: filesystem\nstorage_path: /x\n")
+		h.put(t, dirMarks+"/"+name+"_dirty.json", mark)
+	}
+	h.put(t, "backend_configs/.old.yaml", "type: ipfs\n")
+	for _, other := range []string{"backends/._nas.yaml", "backends/.#nas.yaml", "backends/.nas.yaml.swp", "backends/.nas.x1.tmp", "backends/.yaml",
+		dirMarks + "/._nas_dirty.json", dirMarks + "/_dirty.json", dirMarks + "/" + tempPrefix + "nas_dirty.json.x1.tmp"} {
+		h.put(t, other, "{")
+	}
+	configs, problems, err := h.Configs(t.Context())
+	if names := slices.Sorted(maps.Keys(configs)); err != nil || len(problems) > 0 || !slices.Equal(names, []string{".cold", ".old", "nas"}) {
+		t.Errorf("configurations %q, problems %v, %v", names, problems, err)
+	}
+	if marks, err := h.ChangedMarks(t.Context(), nil); err != nil || !slices.Equal(marks, []string{".cold", "nas"}) {
+		t.Errorf("marks of %q %v", marks, err)
+	}
+	if d := h.dirty(t, ".cold"); !d.IsDirty {
+		t.Errorf("%+v", d)
 	}
 }
