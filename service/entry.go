@@ -58,9 +58,9 @@ type entry struct {
 	backups               map[string]backupState
 	lastError             string
 	// usage is what the last check said; AvailableBytes is -1 before there was one.
-	usage backend.Usage
-	told                               registryTold
-	counted                            facts
+	usage   backend.Usage
+	told    registryTold
+	counted facts
 	// line is what the detailed status says of it, nil when it must be written anew.
 	line []byte
 	// changed says that what survives a restart is not saved yet.

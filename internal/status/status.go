@@ -85,11 +85,13 @@ type Alert struct {
 // Backend is one backend: the properties of its D-Bus object.
 type Backend struct {
 	Name, Type, Endpoint, Health string
-	Dirty                        bool
-	PendingActions               uint64
-	Blocked                      string
-	DirtySince, LastSync         time.Time
-	LastCheck, NextRetry         time.Time
+	// RawType is the type as its configuration or the registry spells it, aliases and all.
+	RawType              string
+	Dirty                bool
+	PendingActions       uint64
+	Blocked              string
+	DirtySince, LastSync time.Time
+	LastCheck, NextRetry time.Time
 	// ResponseMS is the mean of the last checks.
 	ResponseMS   float64
 	ErrorCount   uint64
