@@ -66,8 +66,10 @@ func (s *Service) open(ctx context.Context, name string) (backend.Adapter, error
 	lane := s.laneOf(e, spec)
 	s.mu.Unlock()
 	a, err := types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Stall: s.config().Stall, WrapRoot: s.opts.WrapBackendRoot})
-	s.noteAbsent(name, err)
-	return a, err
+	if err != nil {
+		return nil, s.notOpened(name, err)
+	}
+	return a, nil
 }
 
 // laneOf gives a backend its lane, which outlives tasks. The caller holds mu.

@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -29,11 +30,15 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
 		s.sawAbsent(s.opts.Paths.Home)
-		s.detach("the home is not there")
+		why := status.ReasonNoHome
+		if hidden := s.hidden(s.opts.Paths.Home, err); !errors.Is(hidden, fs.ErrNotExist) {
+			why = plainError(hidden)
+		}
+		s.detach(why)
 		return nil
 	}
 	if err != nil {
-		s.detach(err.Error())
+		s.detach(plainError(s.hidden(s.opts.Paths.Home, err)))
 		return nil
 	}
 	if err := s.held(h.Path()); err != nil {
@@ -47,7 +52,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	if n, err := h.Sweep(ctx); err != nil {
 		s.log.WithError(err).Warn("leftovers of an earlier run could not be removed")
 	} else if n > 0 {
-		s.log.Infof("%d leftovers of an earlier run were removed", n)
+		s.log.Infof("removed %s of an earlier run", human.Count(n, "file", "files"))
 	}
 	cat := catalog.New(h)
 	began := s.clk.Now()
@@ -56,7 +61,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 		return errors.Join(ctx.Err(), unlock(), h.Close())
 	}
 	s.noteRead(err)
-	s.log.Infof("read the home %s: %d names in %s", h.Path(), len(cat.Names()), s.clk.Now().Sub(began).Round(time.Millisecond))
+	s.log.Infof("read the home %s: %s in %s", h.Path(), human.Count(len(cat.Names()), "name", "names"), s.clk.Now().Sub(began).Round(time.Millisecond))
 	defer s.wantMeta(func(w *metaWant) { w.index = true })
 	slices.Sort(names) // the names behind the totals are in order
 	s.mu.Lock()

@@ -436,6 +436,30 @@ func TestUpstreamsKeysHaveUpstreamsTypesOnEveryHome(t *testing.T) {
 	}
 }
 
+// Types are counted as they are spelled: upstream resolves no aliases there.
+func TestTypesAreCountedAsTheyAreSpelled(t *testing.T) {
+	_, c := served(t, homes(t)["daemon-json"])
+	types := func(doc []byte, err error) map[string]int {
+		t.Helper()
+		var v struct {
+			Analysis struct {
+				Types map[string]int `json:"backend_types"`
+			} `json:"backend_analysis"`
+		}
+		if err == nil {
+			err = json.Unmarshal(doc, &v)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Analysis.Types
+	}
+	want := types(os.ReadFile(filepath.Join(testenv.Source(t), "internal/status/testdata/upstream/daemon-json.head.insights.json")))
+	if got := types(c.Insights(t.Context())); !maps.Equal(got, want) || want["local_fs"] == 0 {
+		t.Errorf("%v, upstream's are %v", got, want)
+	}
+}
+
 func TestStatusListsAHundredAndCountsAll(t *testing.T) {
 	w := newWorld(t)
 	const n = 250

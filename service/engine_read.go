@@ -66,13 +66,10 @@ func (s *Service) Backend(name string) (status.Backend, bool) {
 // backend needs mu.
 func (s *Service) backend(e *entry) status.Backend {
 	v := e.health.View()
-	b := status.Backend{Name: e.name, Type: e.cat.Type(), Endpoint: e.endpoint, Health: e.healthState(), Dirty: e.cat.IsDirty(),
+	b := status.Backend{Name: e.name, Type: e.cat.Type(), RawType: e.cat.RawType(), Endpoint: e.endpoint, Health: e.healthState(), Dirty: e.cat.IsDirty(),
 		LastSync: e.lastSync, LastCheck: v.LastCheck, ResponseMS: e.health.MeanMS(), ErrorCount: e.health.Errors(), LastError: e.lastError,
-		Pins: uint64(e.cat.Pins.Total), StorageBytes: uint64(max(e.usage.UsedBytes, 0)), AvailableBytes: -1, //nolint:gosec // not negative
+		Pins: uint64(e.cat.Pins.Total), StorageBytes: uint64(max(e.usage.UsedBytes, 0)), AvailableBytes: e.usage.AvailableBytes, //nolint:gosec // not negative
 		LastRestoreProof: e.lastProof, Paused: e.resting(), Risk: -1, Filesystem: isFilesystem(e.cat.Type())}
-	if e.usage.AvailableBytes > 0 {
-		b.AvailableBytes = e.usage.AvailableBytes
-	}
 	for _, k := range e.backups {
 		if k.Last.After(b.LastBackup) {
 			b.LastBackup = k.Last

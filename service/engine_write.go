@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
+	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/logging"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/status"
-
-	"ipfskit.org/intelligent/dbus"
 )
 
 func (s *Service) background() context.Context { return context.Background() }
@@ -260,7 +260,7 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 		delete(e.tries, status.KindPinSync)
 		s.update(name, false)
 	}
-	s.log.WithField(logging.FieldBackend, name).Infof("%d actions were given up by a person's word", dirty.Unsynced)
+	s.log.WithField(logging.FieldBackend, name).Infof("%s given up by a person's word", human.Count(dirty.Unsynced, "action was", "actions were"))
 	return uint64(dirty.Unsynced), nil //nolint:gosec // a count
 }
 

@@ -52,12 +52,15 @@ type entry struct {
 	// moved: it points somewhere else than what was synced; all of it must be compared.
 	moved bool
 
-	lastSync, lastReconcile, lastProof time.Time
-	backups                            map[string]backupState
-	lastError                          string
-	usage                              backend.Usage
-	told                               registryTold
-	counted                            facts
+	lastSync, lastReconcile time.Time
+	// lastVerify is when all was read back last, lastProof when that found no damage.
+	lastVerify, lastProof time.Time
+	backups               map[string]backupState
+	lastError             string
+	// usage is what the last check said; AvailableBytes is -1 before there was one.
+	usage   backend.Usage
+	told    registryTold
+	counted facts
 	// line is what the detailed status says of it, nil when it must be written anew.
 	line []byte
 	// changed says that what survives a restart is not saved yet.

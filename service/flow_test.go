@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -155,14 +157,51 @@ func TestWhatIsFoundDamagedIsMended(t *testing.T) {
 	if err := os.WriteFile(file, bad, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.s.Verify(t.Context(), []string{"nas"}); err != nil {
-		t.Fatal(err)
+	ended := func(state string) status.Backend {
+		w.ended(w.one(w.s.Verify(t.Context(), []string{"nas"})), state)
+		b, _ := w.s.Backend("nas")
+		return b
+	}
+	if b := ended(status.TaskPartial); !b.LastRestoreProof.IsZero() {
+		t.Errorf("damage is called a proof: %+v", b)
 	}
 	w.until("mended", func() bool { now, err := os.ReadFile(file); return err == nil && bytes.Equal(now, good) })
 	w.until("the row says so", func() bool {
 		pins, err := w.s.home.ReadPins(t.Context(), "nas")
 		return err == nil && len(pins) == 1 && pins[0].Status == "stored"
 	})
+	if b := ended(status.TaskDone); b.LastRestoreProof.IsZero() {
+		t.Errorf("nothing is damaged, and that is no proof: %+v", b)
+	}
+}
+
+// fullDisk is a folder whose disk has no room; unknown: it does not tell how much.
+type fullDisk struct {
+	fsys.Root
+	unknown bool
+}
+
+func (d fullDisk) Usage() (fsys.Usage, error) {
+	if d.unknown {
+		return fsys.Usage{}, nil
+	}
+	return fsys.Usage{TotalBytes: 1 << 30}, nil
+}
+
+func TestAFullDiskIsNotOneOfUnknownRoom(t *testing.T) {
+	for unknown, want := range map[bool]int64{true: -1, false: 0} {
+		w := newWorld(t)
+		w.backend("nas")
+		w.o.WrapBackendRoot = func(r fsys.Root) fsys.Root { return fullDisk{r, unknown} }
+		for range 2 { // the second time from what was kept
+			w.start()
+			w.until("checked", func() bool { b, ok := w.s.Backend("nas"); return ok && !b.LastCheck.IsZero() })
+			if b, _ := w.s.Backend("nas"); b.AvailableBytes != want {
+				t.Errorf("unknown %v: %d bytes are free, want %d", unknown, b.AvailableBytes, want)
+			}
+			w.stop()
+		}
+	}
 }
 
 func TestConfigurationThatIsDeletedEndsItsSyncAndTheMarkStays(t *testing.T) {
@@ -422,5 +461,47 @@ func TestPlantedSecretsStayWhereTheyAre(t *testing.T) {
 		if at := strings.Index(text, secret); at >= 0 {
 			t.Errorf("output %d holds the secret: …%s…", i, text[max(0, at-80):min(len(text), at+40)])
 		}
+	}
+}
+
+// A mark that is no file can't be cleared: a person is told what lies there, and nothing hangs or is tried over and over.
+func TestAMarkThatIsNoFileBlocksAndSaysWhatItIs(t *testing.T) {
+	for what, place := range map[string]func(path string) error{
+		"a FIFO":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a folder": func(path string) error { return os.Mkdir(path, 0o755) },
+		"a socket": func(path string) error {
+			fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+			if err != nil {
+				return err
+			}
+			t.Cleanup(func() { syscall.Close(fd) })
+			return syscall.Bind(fd, &syscall.SockaddrUnix{Name: path})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			root := w.backend("nas")
+			w.mark("nas", w.car(1))
+			file := filepath.Join(w.home, "backend_state", "nas_dirty.json")
+			t.Chdir(filepath.Dir(file)) // a socket's path must be short
+			if err := place(filepath.Base(file)); err != nil {
+				t.Fatal(err)
+			}
+			w.start()
+			w.until("it is blocked, with the reason", func() bool {
+				b, ok := w.s.Backend("nas")
+				return ok && strings.Contains(b.Blocked, "backend_state/nas_dirty.json") && strings.Contains(b.Blocked, "but "+what) && b.ErrorCount == 0
+			})
+			if cids := w.markText("nas"); !strings.Contains(cids, `"is_dirty": false`) {
+				t.Errorf("what can be cleared is not: %s", cids)
+			}
+			if n, _ := os.ReadDir(filepath.Join(root, "cars")); len(n) != 1 {
+				t.Errorf("%d copies", len(n))
+			}
+			if err := os.RemoveAll(file); err != nil {
+				t.Fatal(err)
+			}
+			w.until("it is clean once that is gone", func() bool { return !w.dirty("nas") })
+		})
 	}
 }

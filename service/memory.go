@@ -26,11 +26,13 @@ type savedBackend struct {
 	Sentinel      string                  `json:"sentinel,omitempty"`
 	LastSync      time.Time               `json:"last_sync,omitzero"`
 	LastReconcile time.Time               `json:"last_reconcile,omitzero"`
+	LastVerify    time.Time               `json:"last_verify,omitzero"`
 	LastProof     time.Time               `json:"last_proof,omitzero"`
 	Backups       map[string]backupState  `json:"backups,omitempty"`
 	LastError     string                  `json:"last_error,omitempty"`
 	Used          int64                   `json:"used,omitempty"`
-	Available     int64                   `json:"available,omitempty"`
+	// Available is nil where it is not known.
+	Available *int64 `json:"available,omitempty"`
 }
 
 // globalState is what survives a restart of the service as a whole.
@@ -129,7 +131,11 @@ func (s *Service) recallEntry(e *entry, b savedBackend) {
 	}
 	e.paused, e.pausedUntil, e.ids, e.sentinel = b.Paused, b.PausedUntil, b.IDs, b.Sentinel
 	e.lastSync, e.lastReconcile, e.lastProof, e.backups, e.lastError = b.LastSync, b.LastReconcile, b.LastProof, b.Backups, b.LastError
-	e.usage.UsedBytes, e.usage.AvailableBytes = b.Used, b.Available
+	e.lastVerify = later(b.LastVerify, b.LastProof) // earlier versions kept the one for both
+	e.usage.UsedBytes = b.Used
+	if b.Available != nil {
+		e.usage.AvailableBytes = *b.Available
+	}
 	delete(s.saved, e.name)
 }
 
@@ -137,8 +143,11 @@ func (s *Service) recallEntry(e *entry, b savedBackend) {
 func (s *Service) save(e *entry) {
 	e.changed = false
 	b := savedBackend{Target: e.target, Since: e.since, Health: e.health.Save(), Tries: e.tries, Paused: e.paused, PausedUntil: e.pausedUntil,
-		Sentinel: e.sentinel, LastSync: e.lastSync, LastReconcile: e.lastReconcile, LastProof: e.lastProof, Backups: e.backups, LastError: e.lastError,
-		Used: e.usage.UsedBytes, Available: e.usage.AvailableBytes}
+		Sentinel: e.sentinel, LastSync: e.lastSync, LastReconcile: e.lastReconcile, LastVerify: e.lastVerify, LastProof: e.lastProof, Backups: e.backups, LastError: e.lastError,
+		Used: e.usage.UsedBytes}
+	if e.usage.AvailableBytes >= 0 {
+		b.Available = &e.usage.AvailableBytes
+	}
 	if e.blocked.Reason != "" {
 		b.Blocked = &e.blocked
 	}

@@ -73,12 +73,25 @@ func (w *world) ended(id uint64, state string) {
 	w.until("task "+state, func() bool { task, ok := w.s.Task(id); return ok && task.State == state })
 }
 
-func theID(t testing.TB, ids []uint64, err error) uint64 {
-	t.Helper()
+// one is the id of the one task that was asked for.
+func (w *world) one(ids []uint64, err error) uint64 {
+	w.t.Helper()
 	if err != nil || len(ids) != 1 {
-		t.Fatal(ids, err)
+		w.t.Fatal(ids, err)
 	}
 	return ids[0]
+}
+
+// serving is a world whose service has these backends, all of them healthy.
+func serving(t testing.TB, names ...string) *world {
+	t.Helper()
+	w := newWorld(t)
+	for _, name := range names {
+		w.backend(name)
+	}
+	w.start()
+	w.healthy(names...)
+	return w
 }
 
 // What follows a task that runs can be cancelled without any harm to what runs or to what comes later.
@@ -88,11 +101,9 @@ func TestCancelledFollowerIsNotInTheWayOfLaterWork(t *testing.T) {
 	w.start()
 	w.healthy("nas")
 	g.close()
-	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
-	first := theID(t, ids, err)
+	first := w.one(w.s.Sync(t.Context(), []string{"nas"}, false))
 	w.until("it hangs", func() bool { return g.held.Load() > 0 })
-	ids, err = w.s.Sync(t.Context(), []string{"nas"}, true)
-	second := theID(t, ids, err)
+	second := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
 	if second == first {
 		t.Fatal("what runs can't serve what is asked for later")
 	}
@@ -115,8 +126,7 @@ func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
 	w.start()
 	w.healthy("nas")
 	w.s.queue.Pause(true)
-	ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
-	first := theID(t, ids, err)
+	first := w.one(w.s.Sync(t.Context(), []string{"nas"}, false))
 	g.close()
 	busy, err := w.s.db.Query(t.Context(), "SELECT 1") // the only connection: the next request waits for it
 	if err != nil {
@@ -139,7 +149,7 @@ func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := <-got
-	second := theID(t, a.ids, a.err)
+	second := w.one(a.ids, a.err)
 	if second == first {
 		t.Error("one id for two tasks")
 	}
@@ -162,10 +172,7 @@ func TestPauseForATimeEndsThenThoughTheServiceWasStartedAgain(t *testing.T) {
 }
 
 func TestPauseOfOneBackendThatIsOverRefusesNothing(t *testing.T) {
-	w := newWorld(t)
-	w.backend("nas")
-	w.start()
-	w.healthy("nas")
+	w := serving(t, "nas")
 	if err := w.s.Pause(t.Context(), "nas", time.Second/2); err != nil {
 		t.Fatal(err)
 	}
@@ -185,10 +192,7 @@ func TestPauseOfOneBackendThatIsOverRefusesNothing(t *testing.T) {
 
 // Whoever waits for a task is not told that it is done because its backend was paused before it began.
 func TestTasksThatWereAskedForWaitWhileTheirBackendIsPaused(t *testing.T) {
-	w := newWorld(t)
-	w.backend("nas")
-	w.start()
-	w.healthy("nas")
+	w := serving(t, "nas")
 	w.s.queue.Pause(true)
 	var all []uint64
 	for _, ask := range []func() ([]uint64, error){
@@ -196,8 +200,7 @@ func TestTasksThatWereAskedForWaitWhileTheirBackendIsPaused(t *testing.T) {
 		func() ([]uint64, error) { return w.s.Verify(t.Context(), []string{"nas"}) },
 		func() ([]uint64, error) { return w.s.Sync(t.Context(), []string{"nas"}, true) },
 	} {
-		ids, err := ask()
-		all = append(all, theID(t, ids, err))
+		all = append(all, w.one(ask()))
 	}
 	if err := w.s.Pause(t.Context(), "nas", 0); err != nil {
 		t.Fatal(err)
@@ -217,13 +220,9 @@ func TestTasksThatWereAskedForWaitWhileTheirBackendIsPaused(t *testing.T) {
 }
 
 func TestTaskWhoseBackendGoesBeforeItBeginsIsCancelledNotDone(t *testing.T) {
-	w := newWorld(t)
-	w.backend("nas")
-	w.start()
-	w.healthy("nas")
+	w := serving(t, "nas")
 	w.s.queue.Pause(true)
-	ids, err := w.s.Check(t.Context(), []string{"nas"})
-	id := theID(t, ids, err)
+	id := w.one(w.s.Check(t.Context(), []string{"nas"}))
 	if err := os.Remove(filepath.Join(w.home, "backends/nas.yaml")); err != nil {
 		t.Fatal(err)
 	}
@@ -272,10 +271,7 @@ func TestIDOfACancelledTaskIsNotGivenAgainAfterARestart(t *testing.T) {
 }
 
 func TestTwoRestoresThatDifferAreNotTakenForOne(t *testing.T) {
-	w := newWorld(t)
-	w.backend("nas")
-	w.start()
-	w.healthy("nas")
+	w := serving(t, "nas")
 	w.s.queue.Pause(true)
 	first, err := w.s.Restore(t.Context(), "nas", "buckets", dbus.RestoreOptions{Into: t.TempDir()})
 	if err != nil {
@@ -289,11 +285,7 @@ func TestTwoRestoresThatDifferAreNotTakenForOne(t *testing.T) {
 
 // What a home held that was replaced is not counted, planned or synced any more.
 func TestBackendsOfAHomeThatWasReplacedAreForgotten(t *testing.T) {
-	w := newWorld(t)
-	w.backend("old")
-	w.backend("both")
-	w.start()
-	w.healthy("old", "both")
+	w := serving(t, "old", "both")
 	fresh := w.home + ".new"
 	for _, dir := range []string{"backends", "backend_index/dirty_metadata", "cars"} {
 		if err := os.MkdirAll(filepath.Join(fresh, dir), 0o755); err != nil {

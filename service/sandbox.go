@@ -12,6 +12,7 @@ import (
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/logging"
 	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/systemd"
 )
 
 // In the unit's sandbox (hardened.conf) only the folders that it names can be
@@ -22,14 +23,6 @@ import (
 // upFirst is how long the service runs before it ends itself: folders that come
 // one after another must not make so many starts that systemd gives up (five a minute).
 const upFirst = 15 * time.Second
-
-// sandboxHint is what a person does about a folder that the sandbox does not name.
-func (s *Service) sandboxHint(path string) string {
-	if s.opts.System {
-		return "name it: systemctl edit ipfs-kit-intelligent, with [Service] and ReadWritePaths=-" + path + "; then systemctl restart ipfs-kit-intelligent"
-	}
-	return "ipfs-kit-intelligent doctor --drop-in --install names it in the sandbox; then systemctl --user restart ipfs-kit-intelligent"
-}
 
 // unitMounts gives the mounts of this process, where it runs in a unit's sandbox; else nil.
 func unitMounts(getenv func(string) string) func() ([]fsys.Mount, error) {
@@ -76,7 +69,7 @@ func (s *Service) held(path string) error {
 		return nil
 	}
 	if !came {
-		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: s.sandboxHint(path),
+		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: systemd.LetWrite(path, s.opts.System),
 			Err: fmt.Errorf("%s is read-only in the sandbox of the unit", path)}
 	}
 	again := &status.StartAgainError{Folder: path}
@@ -87,6 +80,24 @@ func (s *Service) held(path string) error {
 	default: // another folder was faster, and one start serves both
 	}
 	return again
+}
+
+// hidden makes of an error that a folder is forbidden or not there one that says that
+// the unit's sandbox hides it, where that is so.
+func (s *Service) hidden(path string, err error) error {
+	if s.opts.Mounts == nil || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	mounts, merr := s.opts.Mounts()
+	if merr != nil {
+		return err
+	}
+	setting := fsys.Hidden(mounts, filepath.Clean(path))
+	if setting == "" {
+		return err
+	}
+	return &backend.Error{Class: backend.ClassConfiguration, Op: "open " + path, Hint: systemd.LetWrite(path, s.opts.System),
+		Err: fmt.Errorf("%s is hidden by the sandbox of the unit (%s)", path, setting)}
 }
 
 // openToWrite opens a backend for a task that writes, or that says whether it could.
@@ -117,20 +128,22 @@ func (s *Service) openToWrite(ctx context.Context, name string) (backend.Adapter
 	return nil, errors.Join(err, a.Close())
 }
 
-// noteAbsent remembers the folder of a backend that could not be opened because it is not there.
-func (s *Service) noteAbsent(name string, err error) {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return
-	}
+// notOpened is what is said of a backend that could not be opened: its folder is not
+// there, which is remembered, or the sandbox hides it.
+func (s *Service) notOpened(name string, err error) error {
 	s.mu.Lock()
 	path := ""
 	if e := s.entries[name]; e != nil && e.cat != nil && isFilesystem(e.cat.Type()) {
 		path = e.cat.Endpoint()
 	}
 	s.mu.Unlock()
-	if path != "" {
+	if path == "" {
+		return err
+	}
+	if errors.Is(err, fs.ErrNotExist) {
 		s.sawAbsent(path)
 	}
+	return s.hidden(path, err)
 }
 
 // startAgain ends the service when a folder came that its sandbox holds.

@@ -95,6 +95,24 @@ func TestAHomeThatComesIntoTheSandboxEndsTheService(t *testing.T) {
 	})
 }
 
+func TestAFolderThatTheSandboxHidesIsToldAsThat(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	w.o.System = true
+	w.o.Mounts = func() ([]fsys.Mount, error) {
+		return []fsys.Mount{{Point: "/", ReadOnly: true}, {Point: w.home}, {Point: root, Root: "/systemd/inaccessible/dir", ReadOnly: true, Type: "tmpfs"}}, nil
+	}
+	if err := os.Remove(root); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := w.started()
+	w.until("the sandbox is named, and what an administrator does", func() bool {
+		b, ok := s.Backend("nas")
+		return ok && b.Health == status.HealthUnhealthy && strings.Contains(b.LastError, "is hidden by the sandbox of the unit (InaccessiblePaths=)") &&
+			strings.Contains(b.LastError, "as root: systemctl edit ipfs-kit-intelligent.service")
+	})
+}
+
 // hardening is the sandbox as people put it in place, for scripts in the box.
 const hardening = boxHelpers + `
 harden() { ipfs-kit-intelligent doctor --drop-in --install | grep -q "Next: systemctl --user restart" || fail "not installed"; }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -218,7 +219,7 @@ func (s *supervisor) healthy() (bool, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.abandoned >= s.limits.MaxAbandoned {
-		return false, fmt.Sprintf("%d workers ignore their end", s.abandoned)
+		return false, human.Count(s.abandoned, "worker ignores its end", "workers ignore their end")
 	}
 	for _, w := range s.workers {
 		if d := w.pulse.stalled(); !w.down && d > 2*s.limits.HangAfter+s.limits.Grace {

@@ -43,6 +43,23 @@ kit wait --for clean --timeout 30s || fail "never clean"
 ls /var/lib/ipfs-kit/disk/cars/*.car /srv/disk/cars/*.car || fail "no copies"
 journalctl -u $U BACKEND=outside --no-pager | grep -q 'clean: its mark is cleared' || fail "the journal does not tell the story"
 
+# A folder among people's homes: the sandbox hides it, and all say so with the same mend.
+mkdir -p /home/tester/nas; chmod 777 /home/tester /home/tester/nas
+backend hidden 'type: filesystem\nstorage_path: /home/tester/nas\n'
+for i in $(seq 100); do kit health >/tmp/out || true; grep -q 'ProtectHome=yes' /tmp/out && break; sleep 0.1; done
+for c in health "status --detailed" doctor; do
+  kit --json $c >/tmp/out || [ $? = 4 ]
+  grep -q 'ProtectHome=yes' /tmp/out && grep -q 'ProtectHome=tmpfs and BindPaths=-/home/tester/nas' /tmp/out || fail "$c: $(cat /tmp/out)"
+done
+rm /var/lib/ipfs-kit/backends/hidden.yaml
+kit check --wait inside outside && kit check --wait inside outside || fail "no check"
+
+# Whoever may not look into the home is told so, and that is nothing wrong.
+systemctl enable -q $U
+run tester ipfs-kit-intelligent --system doctor >/tmp/out || fail "doctor of an ordinary user: $(cat /tmp/out)"
+grep -q 'home-not-looked-at' /tmp/out || fail "it does not say what it could not see: $(cat /tmp/out)"
+systemctl disable -q $U
+
 # Reading is free.
 for c in "status" "status --detailed --json" insights tasks backends "explain inside" "sync --dry-run"; do
   run tester ipfs-kit-intelligent --system $c >/tmp/out 2>&1 || fail "$c: $(cat /tmp/out)"

@@ -14,6 +14,7 @@ import (
 	"ipfskit.org/intelligent/internal/backup"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/pinsync"
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -84,7 +85,7 @@ func (s *Service) runBackup(ctx context.Context, t *task, p *Pulse) result {
 		}
 		e.backups[t.Kind] = backupState{State: hashFiles(list), Last: s.clk.Now()}
 	}
-	text := fmt.Sprintf("backup %d of %s: %d files, %d bytes", m.Seq, set, len(m.Files), m.Bytes())
+	text := fmt.Sprintf("backup %d of %s: %s, %s", m.Seq, set, human.Count(len(m.Files), "file", "files"), human.Bytes(m.Bytes()))
 	if !m.Fresh {
 		text = fmt.Sprintf("nothing changed since backup %d of %s", m.Seq, set)
 	}
@@ -135,14 +136,17 @@ func (s *Service) runVerify(ctx context.Context, t *task) result {
 	}
 	s.mu.Lock()
 	if e := s.entries[t.Backend]; e != nil {
-		e.lastProof = s.clk.Now()
+		e.lastVerify = s.clk.Now()
+		if len(bad) == 0 {
+			e.lastProof = e.lastVerify
+		}
 	}
 	s.mu.Unlock()
 	if len(bad) > 0 {
 		s.wantReconcile(t.Backend)
 		return result{worked: true, partial: true, text: fmt.Sprintf("%d read back, %d damaged, the first: %s; all of it is compared again", good, len(bad), bad[0])}
 	}
-	return result{worked: true, text: fmt.Sprintf("%d items read back, %d backups restored to a scratch folder", good, proofs)}
+	return result{worked: true, text: fmt.Sprintf("%s read back, %s restored to a scratch folder", human.Count(good, "item", "items"), human.Count(proofs, "backup", "backups"))}
 }
 
 // suspect writes down which rows are not what they say, so that the comparison that follows
@@ -226,7 +230,7 @@ func (s *Service) verifyBackups(ctx context.Context, store backend.ObjectStore, 
 			return proofs, err
 		}
 		if !rep.OK() {
-			*bad = append(*bad, fmt.Sprintf("backup %d of %s: %d objects missing, %d damaged", m.Seq, kind, len(rep.Missing), len(rep.Damaged)))
+			*bad = append(*bad, fmt.Sprintf("backup %d of %s: %s missing, %d damaged", m.Seq, kind, human.Count(len(rep.Missing), "object", "objects"), len(rep.Damaged)))
 			continue
 		}
 		if err := s.drill(ctx, store, m); err != nil {

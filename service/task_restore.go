@@ -12,6 +12,7 @@ import (
 	"ipfskit.org/intelligent/internal/backup"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -51,7 +52,7 @@ func (s *Service) runRestore(ctx context.Context, t *task, p *Pulse) result {
 	if err := errors.Join(err, a.Close()); err != nil {
 		return result{err: content("restore", err)}
 	}
-	text := fmt.Sprintf("%d files restored", out.Files)
+	text := human.Count(out.Files, "file", "files") + " restored"
 	if out.Old != "" {
 		text += "; what was there is kept in " + out.Old
 	}

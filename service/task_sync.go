@@ -15,6 +15,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/pinsync"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/status"
@@ -65,7 +66,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 
 func errHomeGone(h *home.Home) error {
 	if h == nil {
-		return errors.New("the home is not there")
+		return errors.New(status.ReasonNoHome)
 	}
 	return nil
 }
@@ -246,14 +247,14 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 	case out.NeedReconcile && job.Mode == pinsync.Delta:
 		e.sentinelDiffers = true
 	case out.Failed.Count > 0:
-		r.err = fmt.Errorf("%d items failed, the first: %s: %s", out.Failed.Count, out.Failed.Entries[0].CID, out.Failed.Entries[0].Reason)
+		r.err = fmt.Errorf("%s failed, the first: %s: %s", human.Count(out.Failed.Count, "item", "items"), out.Failed.Entries[0].CID, out.Failed.Entries[0].Reason)
 		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: r.err}
 	case out.Pending.Count > 0:
-		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: fmt.Errorf("%d items were accepted, and are not stored yet", out.Pending.Count)}
+		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: fmt.Errorf("%s accepted, and not stored yet", human.Count(out.Pending.Count, "item was", "items were"))}
 	case out.RemovalsRefused.Count > 0:
-		r.blocked = fmt.Sprintf("%d removals wait: %s", out.RemovalsRefused.Count, out.RemovalsRefused.Entries[0].Reason)
+		r.blocked = fmt.Sprintf("%s: %s", human.Count(out.RemovalsRefused.Count, "removal waits", "removals wait"), out.RemovalsRefused.Entries[0].Reason)
 	default:
-		r.blocked = fmt.Sprintf("its mark has %d actions that can't be understood; mend the file, or give them up: ipfs-kit-intelligent dismiss %s", d.Unsynced, e.name)
+		r.blocked = fmt.Sprintf("its mark has %s that can't be understood; mend the file, or give up what it asks for: ipfs-kit-intelligent dismiss %s", human.Count(d.Unsynced, "action", "actions"), e.name)
 	}
 }
 

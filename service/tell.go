@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/logging"
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
@@ -75,7 +76,7 @@ func (s *Service) workerEvent(ev status.Event) {
 		return
 	}
 	s.log.WithField(logging.FieldWorker, ev.Worker).WithField(logging.FieldMessageID, logging.IDWorkerRestarted).
-		Warnf("worker %s was replaced (%d times so far): %s", ev.Worker, ev.N, ev.Why)
+		Warnf("worker %s was replaced (%s so far): %s", ev.Worker, human.Count(ev.N, "time", "times"), ev.Why)
 	ev.Why = firstLine(ev.Why)
 	s.hist.Worker(s.clk.Now(), ev.Worker, ev.N, redact.Text(ev.Why))
 	if s.opts.Publish != nil {
@@ -102,7 +103,7 @@ func (s *Service) statusLineLocked() string {
 	if why != "" {
 		return state + ": " + firstLine(why)
 	}
-	line := fmt.Sprintf("%s: %d backends, %d dirty", state, s.totals.backends, len(s.totals.dirty))
+	line := fmt.Sprintf("%s: %s, %d dirty", state, human.Count(s.totals.backends, "backend", "backends"), len(s.totals.dirty))
 	if n := len(s.totals.blocked); n > 0 {
 		line += fmt.Sprintf(" (%d blocked)", n)
 	}

@@ -71,7 +71,7 @@ const (
 )
 
 func (s *Service) newEntry(name string) *entry {
-	e := &entry{name: name, since: s.started}
+	e := &entry{name: name, since: s.started, usage: backend.Usage{UsedBytes: -1, AvailableBytes: -1}}
 	s.entries[name] = e
 	if b, ok := s.saved[name]; ok {
 		s.recallEntry(e, b)
@@ -144,7 +144,7 @@ func (s *Service) dropEntry(e *entry) {
 func (s *Service) view(e *entry) plan.View {
 	v := plan.View{Name: e.name, Counted: e.cat != nil && e.cat.Counted() && s.home != nil, Started: e.since,
 		Misconfigured: e.misconfigured, Health: e.health.View(), Tries: e.tries, Blocked: e.blocked,
-		LastReconcile: e.lastReconcile, LastVerify: e.lastProof, SentinelDiffers: e.sentinelDiffers || e.moved, Running: map[string]bool{}}
+		LastReconcile: e.lastReconcile, LastVerify: e.lastVerify, SentinelDiffers: e.sentinelDiffers || e.moved, Running: map[string]bool{}}
 	if !v.Counted {
 		return v
 	}

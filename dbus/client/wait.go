@@ -8,6 +8,7 @@ import (
 
 	godbus "github.com/godbus/dbus/v5"
 
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -100,10 +101,10 @@ func (c *Client) WaitTasks(ctx context.Context, ids []uint64, progress func(stat
 	for len(open) > 0 {
 		s, err := c.next(ctx, signals)
 		if errors.Is(err, ErrNotRunning) {
-			return out, fmt.Errorf("%w: it ended while %d tasks were waited for; they go on when it runs again", err, len(open))
+			return out, fmt.Errorf("%w: it ended with %s still open, to go on when it runs again", err, human.Count(len(open), "task", "tasks"))
 		}
 		if err != nil {
-			return out, fmt.Errorf("wait for %d tasks: %w", len(open), err)
+			return out, fmt.Errorf("wait for %s: %w", human.Count(len(open), "task", "tasks"), err)
 		}
 		id, isTask := TaskID(s.Path)
 		if strings.HasSuffix(s.Name, ".TaskRemoved") && len(s.Body) > 0 {

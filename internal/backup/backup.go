@@ -17,6 +17,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // ErrNone says that there is no backup of that set.
@@ -132,7 +133,7 @@ func publish(ctx context.Context, job Job, m *Manifest) error {
 	}
 	if missing := present.missing(m); len(missing) > 0 {
 		return &backend.Error{Class: backend.ClassServer, Op: "look at what was stored", Hint: "it is tried again by itself",
-			Err: fmt.Errorf("%d objects are gone, %s among them", len(missing), objectName(missing[0]))}
+			Err: fmt.Errorf("%s gone, %s among them", human.Count(len(missing), "object is", "objects are"), objectName(missing[0]))}
 	}
 	m.Time = job.Clock.Now().UTC()
 	data, sum, err := m.encode()

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // proven passes content on and ends well only if it is what it should be.
@@ -37,7 +39,7 @@ func (p *proven) Read(b []byte) (int, error) {
 	case p.left < 0:
 		return 0, &differsError{p.name, "it is longer than it was"}
 	case p.left > 0 && errors.Is(err, io.EOF):
-		return 0, &differsError{p.name, fmt.Sprintf("it is %d bytes shorter than it was", p.left)}
+		return 0, &differsError{p.name, fmt.Sprintf("it is %s shorter than it was", human.Bytes(p.left))}
 	case p.left == 0 && (n > 0 || errors.Is(err, io.EOF)): // also before a reader that knows the size stops
 		if got := hex.EncodeToString(p.h.Sum(nil)); got != p.sum {
 			return 0, &differsError{p.name, fmt.Sprintf("its SHA-256 is %s, it should be %s", got, p.sum)}

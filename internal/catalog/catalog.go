@@ -64,6 +64,17 @@ func (b *Backend) Type() string {
 	return ""
 }
 
+// RawType is its type as the configuration or the registry spells it; empty where neither names one.
+func (b *Backend) RawType() string {
+	switch {
+	case b.Config != nil && b.Config.RawType != "":
+		return b.Config.RawType
+	case b.Row != nil:
+		return b.Row.Type
+	}
+	return ""
+}
+
 // Endpoint is where it lies, without credentials.
 func (b *Backend) Endpoint() string {
 	switch {

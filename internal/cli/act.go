@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -81,7 +82,11 @@ func (a *app) showPlan(doc []byte) error {
 		}
 		fmt.Fprintf(a.env.Stdout, "%s (%s):\n", b.Backend, mode)
 		for _, x := range b.Actions {
-			fmt.Fprintf(a.env.Stdout, "  %s %s (%s) %s\n", x.Action, x.CID, size(x.Bytes), x.Reason)
+			size := ""
+			if x.Bytes > 0 { // else nobody knows it
+				size = " (" + human.Bytes(x.Bytes) + ")"
+			}
+			fmt.Fprintln(a.env.Stdout, strings.TrimRight(fmt.Sprintf("  %s %s%s %s", x.Action, x.CID, size, x.Reason), " "))
 		}
 		if more := b.Count - len(b.Actions); more > 0 {
 			fmt.Fprintf(a.env.Stdout, "  … and %d more\n", more)
@@ -96,7 +101,11 @@ func (a *app) showPlan(doc []byte) error {
 			fmt.Fprintln(a.env.Stdout, "  nothing")
 		}
 	}
-	fmt.Fprintf(a.env.Stdout, "%s, %s to copy; nothing was done.\n", plural(uint64(max(v.Actions, 0)), "step", "steps"), size(v.Bytes)) //nolint:gosec // not negative
+	steps := human.Count(v.Actions, "step", "steps")
+	if v.Bytes > 0 {
+		steps += ", " + human.Bytes(v.Bytes) + " to copy"
+	}
+	a.say(steps + "; nothing was done.")
 	return nil
 }
 
@@ -195,7 +204,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, ids []uint64, w wait
 func (a *app) dirtyAllTheSame(ctx context.Context, c *client.Client) error {
 	m, err := c.Properties(ctx)
 	if err == nil && m.DirtyBackends > 0 {
-		a.note(fmt.Sprintf("Dirty and not to be synced as configured: %s. Next: %s health", plural(m.DirtyBackends, "backend", "backends"), a.name))
+		a.note(fmt.Sprintf("Dirty and not to be synced as configured: %s. Next: %s health", human.Count(m.DirtyBackends, "backend", "backends"), a.name))
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 func (a *app) dismissCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (a *app) dismissCommand() *cobra.Command {
 			a.say(visible(args[0]) + " is clean; there was nothing to give up.")
 			return nil
 		}
-		a.say(plural(n, "action was given up.", "actions were given up."))
+		a.say(human.Count(n, "action was given up.", "actions were given up."))
 		return nil
 	})
 	return cmd
@@ -64,7 +65,7 @@ func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) err
 	for _, why := range b.why() {
 		a.note(why)
 	}
-	fmt.Fprintf(a.env.Stderr, "%s of %s will never be done. Give up? [y/N] ", plural(b.Pending, "unsynced action", "unsynced actions"), visible(name))
+	fmt.Fprintf(a.env.Stderr, "%s of %s will never be done. Give up? [y/N] ", human.Count(b.Pending, "unsynced action", "unsynced actions"), visible(name))
 	answer := make(chan string, 1)
 	go func() { // it ends with the process where nobody answers
 		line, _ := bufio.NewReader(a.env.Stdin).ReadString('\n') //nolint:errcheck // no answer is no

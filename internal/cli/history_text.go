@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -148,7 +149,7 @@ func (h *historyText) showSum(l *historyLine) error {
 		if err != nil {
 			return err
 		}
-		text = fmt.Sprintf("%s, %d well, %.1f ms on average%s", plural(uint64(max(l.Count, 0)), "check", "checks"), ok, s.Mean, by(l.By)) //nolint:gosec // not negative
+		text = fmt.Sprintf("%s, %d well, %.1f ms on average%s", human.Count(l.Count, "check", "checks"), ok, s.Mean, by(l.By))
 	case status.HistoryTasks:
 		h.tasks += l.Count
 		text = fmt.Sprintf("%s: %d, %d done", l.Kind, l.Count, ok)
@@ -222,12 +223,11 @@ func (h *historyText) sumUp(q status.HistoryQuery) {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
 	}
-	many := func(n int64, one, many string) string { return plural(uint64(max(n, 0)), one, many) } //nolint:gosec // not negative
-	add(h.checks > 0, "%s (%.4g%% went well)", many(h.checks, "check", "checks"), 100*float64(h.checksOK)/max(float64(h.checks), 1))
+	add(h.checks > 0, "%s (%.4g%% went well)", human.Count(h.checks, "check", "checks"), 100*float64(h.checksOK)/max(float64(h.checks), 1))
 	add(h.cleared > 0, "clean %s after %s on average", times(h.cleared), short(time.Duration(h.dirty/max(float64(h.cleared), 1)*float64(time.Second))))
-	add(h.tasks > 0, "%s (%d failed)", many(h.tasks, "task", "tasks"), h.failed)
-	add(h.changes > 0, "%s of health", many(h.changes, "change", "changes"))
-	add(h.workers > 0, "%s replaced", many(h.workers, "worker", "workers"))
+	add(h.tasks > 0, "%s (%d failed)", human.Count(h.tasks, "task", "tasks"), h.failed)
+	add(h.changes > 0, "%s of health", human.Count(h.changes, "change", "changes"))
+	add(h.workers > 0, "%s replaced", human.Count(h.workers, "worker", "workers"))
 	if len(parts) == 0 {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // showPeriods prints what insights say of today, the week and the month.
@@ -17,7 +19,7 @@ func (a *app) showPeriods(v insightsView) {
 	}{{"today", v.History.Today}, {"7 days", v.History.Week}, {"30 days", v.History.Month}} {
 		var parts []string
 		if p.v.Success != nil {
-			parts = append(parts, fmt.Sprintf("%s (%s good)", plural(p.v.Syncs, "sync", "syncs"), percent(*p.v.Success)))
+			parts = append(parts, fmt.Sprintf("%s (%s good)", human.Count(p.v.Syncs, "sync", "syncs"), percent(*p.v.Success)))
 		}
 		if l := p.v.Latency; l.Mean != nil && l.P95 != nil {
 			parts = append(parts, fmt.Sprintf("clean after %s (95%%: %s)", span(*l.Mean), span(*l.P95)))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -19,15 +20,15 @@ func (a *app) progress(t taskView) string {
 	}
 	switch {
 	case t.BytesTotal > 0:
-		parts = append(parts, size(t.BytesDone)+" of "+size(t.BytesTotal))
+		parts = append(parts, human.Bytes(t.BytesDone)+" of "+human.Bytes(t.BytesTotal))
 	case t.BytesDone > 0:
-		parts = append(parts, size(t.BytesDone))
+		parts = append(parts, human.Bytes(t.BytesDone))
 	}
 	if t.Progress != nil {
 		parts = append(parts, fmt.Sprintf("%.0f%%", 100**t.Progress))
 	}
 	if t.Rate > 0 {
-		parts = append(parts, size(t.Rate)+"/s")
+		parts = append(parts, human.Bytes(t.Rate)+"/s")
 	}
 	if end := a.ago(t.End); strings.HasPrefix(end, "in ") { // one that is past says nothing
 		parts = append(parts, "ends "+end)

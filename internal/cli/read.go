@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -51,23 +52,32 @@ func (a *app) showInsights(doc []byte) error {
 	}
 	out("Pins:     %d%s", v.Pins.Total, distribution(v.Pins.ByStatus))
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
-		out("          %s on %s", plural(uint64(max(v.Pins.Redundancy[level], 0)), "CID", "CIDs"), backendsWord(level)) //nolint:gosec // not negative
+		out("          %s on %s", human.Count(v.Pins.Redundancy[level], "CID", "CIDs"), backendsWord(level))
 	}
 	colon := ":"
 	if len(v.Sync.Need) == 0 {
 		colon = ""
 	}
-	out("To do:    %s; %s%s", plural(uint64(max(v.Metrics.Pending, 0)), "action pending", "actions pending"), //nolint:gosec // not negative
-		plural(uint64(max(v.Sync.Count, len(v.Sync.Need))), "backend needs a sync", "backends need a sync"), colon)
+	out("To do:    %s; %s%s", human.Count(v.Metrics.Pending, "action pending", "actions pending"),
+		human.Count(max(v.Sync.Count, len(v.Sync.Need)), "backend needs a sync", "backends need a sync"), colon)
 	for _, n := range v.Sync.Need {
 		out("          %s", n)
 	}
 	if more := v.Sync.Count - len(v.Sync.Need); more > 0 {
 		out("          … and %d more", more)
 	}
-	out("Metadata: read %s ago", short(time.Duration(v.Metrics.Freshness*float64(time.Second))))
+	out("Metadata: %s", a.read(v.Metrics.Freshness))
 	a.showPeriods(v)
 	return nil
+}
+
+// read says when the metadata were read, so many seconds ago: they count since 1970 where that was never.
+func (a *app) read(ago float64) string {
+	d := time.Duration(ago * float64(time.Second))
+	if a.clk.Now().Add(-d).Before(time.Unix(0, 0).AddDate(1, 0, 0)) {
+		return "never read"
+	}
+	return "read " + short(d) + " ago"
 }
 
 func backendsWord(n string) string {

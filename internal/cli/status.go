@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -65,10 +66,12 @@ func (a *app) showStatus(v statusView, detailed bool, state string) {
 		a.line(fmt.Sprintf("%s %s, for %s", a.style.bad(alert.Severity+":"), alert.Title, a.span(alert.Since)), "  ")
 	}
 	for _, p := range v.Problems {
-		a.tell("", "    ", "can't be read: "+p.Error)
+		if !v.tells(p.Error) {
+			a.tell("", "    ", "can't be read: "+p.Error)
+		}
 	}
 	if more := v.ProblemCount - len(v.Problems); more > 0 {
-		a.line(fmt.Sprintf("… and %s more that can't be read: %s status --detailed", plural(uint64(more), "file", "files"), a.name), "  ")
+		a.line(fmt.Sprintf("… and %s more that can't be read: %s status --detailed", human.Count(more, "file", "files"), a.name), "  ")
 	}
 	for _, name := range byUrgency(v.Details) {
 		a.showBackend(name, v.Details[name], detailed)
@@ -86,9 +89,19 @@ func (a *app) showStatus(v statusView, detailed bool, state string) {
 		a.line(fmt.Sprintf("  task %d: %s %s: %s", t.ID, t.Kind, t.Backend, a.progress(t)), "    ")
 	}
 	a.showWorkers(v, detailed)
-	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 {
+	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 || v.Service.State == status.StateWaiting || v.Service.State == status.StateDegraded {
 		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
+}
+
+// tells says whether a backend that is shown has an error among what is wrong with it.
+func (v statusView) tells(text string) bool {
+	for _, b := range v.Details {
+		if b.Error != nil && strings.Contains(*b.Error, text) {
+			return true
+		}
+	}
+	return false
 }
 
 func headline(v statusView) string {
@@ -131,7 +144,7 @@ func (a *app) counts(v statusView) []string {
 	}
 	lines = append(lines,
 		fmt.Sprintf("Tasks:    %d running, %d waiting, %d done, %d failed", v.Tasks.Active, v.Tasks.Queued, v.Tasks.Completed, v.Tasks.Failed),
-		fmt.Sprintf("Content:  %s, %s", plural(s.Buckets, "bucket", "buckets"), plural(uint64(max(v.Pins.Total, 0)), "pin", "pins"))) //nolint:gosec // not negative
+		fmt.Sprintf("Content:  %s, %s", human.Count(s.Buckets, "bucket", "buckets"), human.Count(v.Pins.Total, "pin", "pins")))
 	if v.Service.Paused {
 		until := "until: " + a.name + " resume"
 		if v.Service.PausedUntil != nil {
@@ -140,7 +153,7 @@ func (a *app) counts(v statusView) []string {
 		lines = append(lines, "Paused:   no new task starts; "+until)
 	}
 	if v.Service.Unwatched > 0 {
-		lines = append(lines, fmt.Sprintf("Watches:  %d folders are beyond the kernel's limit and are looked at now and then; raise it: sysctl fs.inotify.max_user_watches", v.Service.Unwatched))
+		lines = append(lines, "Watches:  "+human.Count(v.Service.Unwatched, "folder is", "folders are")+" beyond the kernel's limit and looked at now and then; raise it: sysctl fs.inotify.max_user_watches")
 	}
 	return lines
 }
@@ -152,7 +165,7 @@ func (a *app) showWorkers(v statusView, detailed bool) {
 		}
 		text := fmt.Sprintf("Worker:   %s is %s, last seen alive %s", w.Name, w.State, a.ago(w.LastBeat))
 		if w.Restarts > 0 {
-			text += ", replaced " + plural(w.Restarts, "time", "times")
+			text += ", replaced " + human.Count(w.Restarts, "time", "times")
 		}
 		if w.Error != nil {
 			text += ": " + *w.Error
@@ -187,7 +200,7 @@ func (a *app) standing(b backendView, detailed bool) []string {
 		if b.DirtySince != nil {
 			text += " for " + a.span(b.DirtySince)
 		}
-		words = append(words, a.style.warn(text)+" ("+plural(b.Pending, "action", "actions")+")")
+		words = append(words, a.style.warn(text)+" ("+human.Count(b.Pending, "action", "actions")+")")
 	} else if detailed {
 		words = append(words, "clean")
 	}
@@ -234,6 +247,13 @@ func (a *app) showBackend(name string, b backendView, detailed bool) {
 	if !detailed {
 		return
 	}
-	a.tell("    ", "    ", fmt.Sprintf("%s; %s, %s; synced %s, checked %s, backed up %s", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "),
-		plural(b.Pins, "pin", "pins"), size(b.Storage), a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
+	content := human.Count(b.Pins, "pin", "pins")
+	if b.Storage > 0 { // else nobody knows it
+		content += ", " + human.Bytes(b.Storage)
+	}
+	if place := strings.TrimSpace(b.Type + " " + b.Endpoint); place != "" {
+		content = place + "; " + content
+	}
+	a.tell("    ", "    ", fmt.Sprintf("%s; synced %s, checked %s, backed up %s", content,
+		a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
 }

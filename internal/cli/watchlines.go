@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // objects prints a JSON object a line.
@@ -42,7 +43,11 @@ func (o *objects) stopped() error {
 func (o *objects) end() {}
 
 // lines prints a line of text for each event.
-type lines struct{ a *app }
+type lines struct {
+	a *app
+	// told is the service's state that was said last: a signal of it may come after.
+	told string
+}
 
 func (l *lines) print(text string) error {
 	_, err := fmt.Fprintf(l.a.env.Stdout, "%s %s\n", l.a.clk.Now().Format(time.DateTime), visible(text))
@@ -54,11 +59,18 @@ func (l *lines) state(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return err
 	}
+	l.told = m.State
 	return l.print(fmt.Sprintf("The service is %s: %s; %d dirty, %d blocked, %d unhealthy.", m.State,
-		plural(m.Backends, "backend", "backends"), m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends))
+		human.Count(m.Backends, "backend", "backends"), m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends))
 }
 
 func (l *lines) event(_ context.Context, _ *client.Client, e happening) error {
+	if now, ok := e.Changed["State"].(string); ok && e.Event == "service_changed" {
+		if now == l.told {
+			return nil
+		}
+		l.told = now
+	}
 	if text := e.text(); text != "" {
 		return l.print(text)
 	}

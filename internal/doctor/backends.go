@@ -19,6 +19,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -53,7 +54,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 		}
 	case c.Err != nil:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
-	case !types.Has(c.Type):
+	case !v.Serves(c.Type):
 		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, c.RawType),
 			fmt.Sprintf("types that can: %v", types.Names()), "leave it to ipfs_kit, and say enabled: false in "+filepath.Join(v.Paths.Home, c.File)+" so that it is not counted")
 	case c.IsFilesystem():
@@ -156,7 +157,7 @@ func (v *visit) room(subject, path string, p place) {
 	}
 	if p.total > 0 && p.free < p.total/100*scarce {
 		v.add("disk-nearly-full", severity(p.free), subject, fmt.Sprintf("the disk of %s is nearly full", path),
-			fmt.Sprintf("%d of %d MiB are free", p.free>>20, p.total>>20), "make room, or move it to a larger disk: df -h "+shell(path))
+			human.Bytes(p.free)+" of "+human.Bytes(p.total)+" are free", "make room, or move it to a larger disk: df -h "+shell(path))
 	}
 	if p.totalInodes > 0 && p.freeInodes < p.totalInodes/100*scarce {
 		v.add("inodes-nearly-gone", severity(p.freeInodes), subject, fmt.Sprintf("the disk of %s has nearly no inodes left", path),

@@ -36,7 +36,11 @@ var (
 )
 
 // needs lists what a backend can't do without; Kubo wants a password where a name is set.
-func needs(c *home.Config) []secret {
+// Of a type that can't be synced yet nobody asks for credentials.
+func (v *visit) needs(c *home.Config) []secret {
+	if !v.Serves(c.Type) {
+		return nil
+	}
 	if c.Type == "ipfs" && c.String("username") != "" {
 		return []secret{{[]string{"password"}, nil}}
 	}
@@ -51,7 +55,7 @@ func (v *visit) credentials(ctx context.Context) {
 		if c == nil || c.Err != nil {
 			return
 		}
-		for _, s := range needs(c) {
+		for _, s := range v.needs(c) {
 			if value := c.String(s.keys...); value != "" && !strings.HasPrefix(value, "secretref:") {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -32,7 +33,7 @@ func (v *visit) dirty(context.Context) {
 	})
 	if v.Service == nil {
 		if n > 0 {
-			v.add("dirty-unserved", status.SeverityWarning, "", fmt.Sprintf("%d dirty backends wait", n), "no service runs that would sync them", "ipfs-kit-intelligent start --detach")
+			v.add("dirty-unserved", status.SeverityWarning, "", human.Count(n, "dirty backend waits", "dirty backends wait"), "no service runs that would sync them", "ipfs-kit-intelligent start --detach")
 		}
 		return
 	}
@@ -41,7 +42,7 @@ func (v *visit) dirty(context.Context) {
 		return
 	}
 	rates := fmt.Sprintf("%.1f a minute come and %.1f are mended, over the last five minutes; the oldest stands since %s", m.DirtyPerMinute, m.MendedPerMinute, m.OldestDirty.Local().Format("2006-01-02 15:04"))
-	what := fmt.Sprintf("%d backends are dirty", m.DirtyBackends)
+	what := human.Count(m.DirtyBackends, "backend is dirty", "backends are dirty")
 	switch {
 	case m.Paused:
 		v.add("dirty-many", status.SeverityWarning, "", what+", and the service is paused", rates, "ipfs-kit-intelligent resume")
@@ -83,7 +84,7 @@ func (v *visit) content(ctx context.Context) {
 			}
 		}
 		if missing > 0 {
-			v.add("content-without-source", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s wants %d CIDs that nobody here has", b.Name, missing),
+			v.add("content-without-source", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s wants %s that nobody here has", b.Name, human.Count(missing, "CID", "CIDs")),
 				"neither the home's cars nor any backend's mapping lists them, such as "+first, mend+b.Name)
 		}
 	})

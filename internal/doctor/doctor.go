@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/config"
@@ -42,6 +43,8 @@ type Options struct {
 	Synchronised func() bool
 	// PythonAPI is where the Python daemon answers; empty: its default, 127.0.0.1:9999.
 	PythonAPI string
+	// Serves tells whether a canonical type of backends can be synced; nil: those with an adapter can.
+	Serves func(typ string) bool
 	// Probe is how long one path or endpoint may take to answer; 0: 5 seconds.
 	Probe time.Duration
 	// Read is how long reading all of the home, or the service's state, may take; 0: 30 seconds.
@@ -90,6 +93,9 @@ var checks = []func(*visit, context.Context){
 func Run(ctx context.Context, o Options) status.Diagnosis {
 	if o.Probe <= 0 {
 		o.Probe = 5 * time.Second
+	}
+	if o.Serves == nil {
+		o.Serves = types.Has
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

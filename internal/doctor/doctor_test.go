@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +94,7 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 
 func TestTornAndUnreadableFilesAreNamed(t *testing.T) {
 	for _, file := range []string{"backend_index/dirty_metadata/nas_dirty.json", "backends/nas/pin_mappings.parquet", "backend_index/backend_registry.parquet",
-		"bucket_index/bucket_registry.parquet", "backends/nas.yaml"} {
+		"bucket_index/bucket_registry.parquet"} {
 		t.Run(strings.ReplaceAll(file, "/", "_"), func(t *testing.T) {
 			w := newWorld(t)
 			w.misses("file-unreadable")
@@ -139,6 +140,9 @@ func TestContentThatSomebodyHasIsNotMissed(t *testing.T) {
 func TestCredentialsAreLookedForWhereTheServiceSeesThem(t *testing.T) {
 	w := newWorld(t)
 	w.configure("cloud", "type: s3\nbucket: b\naccess_key: AKIDEXAMPLE\n")
+	w.misses("credentials-missing") // nothing can be done with them yet
+	w.finds("no-adapter")
+	w.o.Serves = func(string) bool { return true }
 	if f := w.finds("credentials-missing"); f.Subject != "cloud/secret_access_key" {
 		t.Errorf("%+v", f)
 	}
@@ -319,5 +323,25 @@ func TestLateAnswersAreDropped(t *testing.T) {
 	close(hold)
 	if n, err := bounded(t.Context(), clock.System, time.Minute, "fail", func() (int, error) { return 7, errors.ErrUnsupported }); n != 7 || !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%d %v", n, err)
+	}
+}
+
+// What the service says too, and what is a backend's own trouble, is said once.
+func TestAFileThatCannotBeReadIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.configure("bad", "type: [filesystem\n")
+	w.put("backend_index/backend_registry.parquet", "no parquet")
+	w.o.Service.Issues = []status.Finding{
+		{Code: "file-unreadable", Severity: status.SeverityError, What: "/home/backend_registry.parquet can't be read", Why: "b", Mend: "c"},
+		{Code: "backend-misconfigured", Severity: status.SeverityError, Subject: "bad", What: "a", Why: "b", Mend: "c"},
+	}
+	var told []string
+	for _, f := range w.run().Findings {
+		if f.Severity == status.SeverityError {
+			told = append(told, f.Code+" "+f.Subject)
+		}
+	}
+	if want := []string{"backend-misconfigured bad", "file-unreadable backend_index/backend_registry.parquet"}; !slices.Equal(told, want) {
+		t.Errorf("%q, want %q", told, want)
 	}
 }

@@ -28,7 +28,7 @@ func DropIn(ctx context.Context, o Options) (string, error) {
 		case strings.HasPrefix(line, "#") && sb.Len() == 0, strings.HasPrefix(line, "ReadWritePaths=-%h"):
 		case strings.HasPrefix(line, "ExecStartPre="):
 			fmt.Fprintf(&sb, "ExecStartPre=+/bin/mkdir -p -m 700 %s\n", strings.ReplaceAll(quote(o.Paths.State, ""), "$", "$$"))
-		case line == "PrivateTmp=yes\n" && slices.ContainsFunc(folders, temporary):
+		case line == "PrivateTmp=yes\n" && slices.ContainsFunc(folders, fsys.BelowTemporary):
 			sb.WriteString("# A folder below lies in /tmp or /var/tmp.\nPrivateTmp=no\n")
 		default:
 			sb.WriteString(line)
@@ -47,8 +47,6 @@ func DropIn(ctx context.Context, o Options) (string, error) {
 const head = `# Written by ipfs-kit-intelligent doctor --drop-in. A folder that is not named is
 # read-only in here; write it anew when a backend with another folder is configured.
 `
-
-func temporary(path string) bool { return fsys.Below("/tmp", path) || fsys.Below("/var/tmp", path) }
 
 // rootsOf lists the folders of all backends, sorted. Without a home there are none yet.
 func rootsOf(ctx context.Context, o Options) ([]string, error) {

@@ -53,12 +53,17 @@ func (v *visit) readHome(ctx context.Context) {
 	case hangs(err):
 		v.add("home-hangs", status.SeverityError, path, "the home does not answer", plain(err), "look at its disk or mount: findmnt --target "+shell(path))
 		return
+	case errors.Is(err, fs.ErrPermission) && v.System:
+		v.add("home-not-looked-at", status.SeverityInfo, path, "the home is the system's, and you may not look into it", "it has files of all backends, and is for its own account and administrators",
+			"nothing, or look at all of it as root: ipfs-kit-intelligent --system doctor")
+		return
 	case err != nil:
 		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), "let this user read it: ls -ld "+shell(path))
 		return
 	}
 	v.home, v.cat = got.home, got.cat
 	problems := v.cat.Problems()
+	configs := map[string]bool{} // that can't be read: the backend tells it
 	for _, name := range v.cat.Names() {
 		b, ok := v.cat.Get(name)
 		if !ok {
@@ -66,12 +71,16 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 		if b.Config != nil {
 			redact.Settings(b.Config.Settings.All())
+			configs[b.Config.File] = b.Config.Err != nil && b.Counted()
 		}
 		if b.Dirty != nil {
 			problems = append(problems, b.Dirty.Problems...)
 		}
 	}
 	for _, p := range problems {
+		if configs[p.File] {
+			continue
+		}
 		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is torn, damaged or forbidden", p.Err.Error(),
 			"see what is in it: ipfs-kit-intelligent inspect "+shell(filepath.Join(path, p.File))+"; mend it, or put back a good copy")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -36,7 +37,7 @@ func (v *visit) watches(context.Context) {
 		folders += len(home.BackendDirs(name))
 	}
 	if folders*10 >= limit*9 {
-		v.add("watch-limit", status.SeverityWarning, "fs.inotify.max_user_watches", fmt.Sprintf("the kernel lets this user watch %d folders, and the home has %d", limit, folders),
+		v.add("watch-limit", status.SeverityWarning, "fs.inotify.max_user_watches", fmt.Sprintf("the kernel lets this user watch %s, and the home has %d", human.Count(limit, "folder", "folders"), folders),
 			"what is not watched is only looked at every 15 seconds, and other programs of this user need watches too",
 			fmt.Sprintf("echo fs.inotify.max_user_watches=%d | sudo tee /etc/sysctl.d/50-ipfs-kit.conf && sudo sysctl --system", max(8*folders, 65536)))
 	}

@@ -9,6 +9,7 @@ import (
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/systemd"
 )
 
 // sandbox looks for folders that the unit's sandbox hides or holds read-only: the
@@ -24,12 +25,13 @@ func (v *visit) sandbox(ctx context.Context) {
 		if !there {
 			real = path
 		}
-		why, mend := b.hides(path, real, there)
+		why, named := b.hides(path, real, there)
 		if why == "" {
 			return
 		}
-		if v.System {
-			mend = systemMend(path, mend)
+		mend := systemd.LetWrite(path, v.System)
+		if named {
+			mend = systemd.StartAgain(v.System)
 		}
 		what := "the sandbox of the unit hides " + path
 		if name != path {
@@ -75,48 +77,25 @@ func (v *visit) unitBox() box {
 	return b
 }
 
-const (
-	reinstall = "ipfs-kit-intelligent doctor --drop-in --install, then systemctl --user restart " + unitName
-	restart   = "systemctl --user restart " + unitName
-)
-
-// systemMend is what to do about a folder that the system's unit hides: its sandbox
-// is the unit's own, and an administrator names more.
-func systemMend(path, mend string) string {
-	const again = "systemctl restart " + unitName
-	lines := "ReadWritePaths=-" + path
+// hides says why the service can't write a path that is written real without links;
+// empty where it can. there: it is, so that its mount can be looked at. named: the unit
+// lets it write there, and only the process that runs can't.
+func (b box) hides(path, real string, there bool) (why string, named bool) {
 	switch {
-	case mend == restart:
-		return "as root: " + again
-	case belowHomes(path):
-		lines = "ProtectHome=tmpfs and BindPaths=-" + path
-	}
-	return "as root: systemctl edit " + unitName + ", with [Service] and " + lines + "; then " + again
-}
-
-// belowHomes tells whether ProtectHome= is about a path.
-func belowHomes(path string) bool {
-	return fsys.Below("/home", path) || fsys.Below("/root", path) || fsys.Below("/run/user", path)
-}
-
-// hides says why the service can't write a path that is written real without
-// links, and what to do; empty where it can. there: it is, so that its mount can be looked at.
-func (b box) hides(path, real string, there bool) (why, mend string) {
-	switch {
-	case b.props["PrivateTmp"] == "yes" && (fsys.Below("/tmp", real) || fsys.Below("/var/tmp", real)):
-		return "PrivateTmp=yes: the service has a /tmp and a /var/tmp of its own", reinstall
+	case b.props["PrivateTmp"] == "yes" && fsys.BelowTemporary(real):
+		return "PrivateTmp=yes: the service has a /tmp and a /var/tmp of its own", false
 	case b.props["ProtectHome"] == "yes" || b.props["ProtectHome"] == "tmpfs":
-		if belowHomes(real) {
-			return "ProtectHome=" + b.props["ProtectHome"] + " hides all homes", reinstall
+		if fsys.BelowHomes(real) {
+			return "ProtectHome=" + b.props["ProtectHome"] + " hides all homes", false
 		}
 	}
 	if !b.named(path) && !b.named(real) {
-		return fmt.Sprintf("ProtectSystem=%s, ProtectHome=%s, and no ReadWritePaths= of the unit names it", b.props["ProtectSystem"], b.props["ProtectHome"]), reinstall
+		return fmt.Sprintf("ProtectSystem=%s, ProtectHome=%s, and no ReadWritePaths= of the unit names it", b.props["ProtectSystem"], b.props["ProtectHome"]), false
 	}
 	if there && b.inside != nil && fsys.HeldReadOnly(b.inside, real) && !fsys.HeldReadOnly(b.own, real) {
-		return "it is named, but was not there when the service started, or the sandbox was another one then", restart
+		return "it is named, but was not there when the service started, or the sandbox was another one then", true
 	}
-	return "", ""
+	return "", false
 }
 
 // named tells whether the unit's settings leave a path writable.
@@ -134,5 +113,5 @@ func (b box) named(path string) bool {
 			return false
 		}
 	}
-	return b.props["ProtectHome"] != "read-only" || !belowHomes(path)
+	return b.props["ProtectHome"] != "read-only" || !fsys.BelowHomes(path)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/systemd"
 )
 
 // running says that no service runs, and why it ended last, or that it does not answer.
@@ -13,17 +14,21 @@ func (v *visit) running(context.Context) {
 	if v.Service != nil {
 		return
 	}
+	program, start, journal := "ipfs-kit-intelligent", "ipfs-kit-intelligent start --detach", "journalctl --user -u ipfs-kit-intelligent -n 30"
+	if v.System {
+		program, start, journal = "ipfs-kit-intelligent --system", "as root: systemctl start "+systemd.Unit, "journalctl -u ipfs-kit-intelligent -n 30"
+	}
 	why := v.LastEnd
 	if v.Silent {
 		v.add("service-silent", status.SeverityError, "", "the service is there and does not answer", why,
-			"ipfs-kit-intelligent restart; where it comes again: journalctl --user -u ipfs-kit-intelligent -n 30")
+			program+" restart; where it comes again: "+journal)
 		return
 	}
 	if why == "" {
 		why = "nobody started it"
 	}
 	v.add("service-not-running", status.SeverityError, "", "the service does not run, or can't be reached from here", why,
-		"ipfs-kit-intelligent start --detach; what it said last: journalctl --user -u ipfs-kit-intelligent -n 30")
+		start+"; what it said last: "+journal)
 }
 
 // sameService holds the service that runs against this program: home and version.
@@ -58,7 +63,10 @@ func (v *visit) issues(context.Context) {
 	}
 	found := v.said()
 	for _, i := range v.Service.Issues {
-		if i.Code == "backend-blocked" || i.Subject != "" && slices.ContainsFunc(found, func(f status.Finding) bool {
+		if i.Code == "backend-blocked" || slices.ContainsFunc(found, func(f status.Finding) bool {
+			if i.Subject == "" {
+				return f.Code == i.Code
+			}
 			return f.Subject == i.Subject && f.Severity != status.SeverityInfo
 		}) {
 			continue

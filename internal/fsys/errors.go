@@ -1,10 +1,27 @@
 package fsys
 
-import "fmt"
+import (
+	"strings"
+
+	"ipfskit.org/intelligent/internal/human"
+)
 
 // TooLargeError says that a file is over the limit it may be read with. Sizes are in bytes.
 type TooLargeError struct{ Size, Limit int64 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("file is too large: %d bytes, at most %d are read", e.Size, e.Limit)
+	return "file is too large: " + human.Bytes(e.Size) + ", at most " + human.Bytes(e.Limit) + " are read"
 }
+
+// TempError is an error about a file under a temporary name. Its text has the name that
+// the file was to get: what fails twice for the same cause has the same words twice.
+type TempError struct {
+	Err error
+	// Temp is the temporary name, Final the one to come, both as the error's text has them.
+	Temp, Final string
+}
+
+func (e *TempError) Error() string { return strings.ReplaceAll(e.Err.Error(), e.Temp, e.Final) }
+
+// Unwrap gives the cause.
+func (e *TempError) Unwrap() error { return e.Err }

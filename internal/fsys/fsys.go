@@ -13,6 +13,9 @@ import (
 // ErrNoExchange says that a file system cannot exchange two names atomically.
 var ErrNoExchange = errors.New("file system cannot exchange two names")
 
+// ErrNotFile says that a folder, FIFO, socket or device lies where a file should be.
+var ErrNotFile = errors.New("it is no file")
+
 // File is an open file.
 type File interface {
 	io.Reader

@@ -13,6 +13,8 @@ import (
 type Mount struct {
 	// Point is the absolute path where it is mounted.
 	Point string
+	// Root is the path on its file system that is seen there, "/" for all of it.
+	Root string
 	// ReadOnly is the mount's own flag, FileSystemReadOnly that of the file system
 	// beneath it. The kernel sets the former alone where a sandbox or a bind mount forbids writing.
 	ReadOnly, FileSystemReadOnly bool
@@ -39,7 +41,7 @@ func parseMounts(data []byte) []Mount {
 		if !ok || len(left) < 6 || len(right) < 3 {
 			continue
 		}
-		out = append(out, Mount{Point: unescape.Replace(left[4]), Type: right[0],
+		out = append(out, Mount{Point: unescape.Replace(left[4]), Root: unescape.Replace(left[3]), Type: right[0],
 			ReadOnly:           slices.Contains(strings.Split(left[5], ","), "ro"),
 			FileSystemReadOnly: slices.Contains(strings.Split(right[2], ","), "ro")})
 	}
@@ -67,6 +69,33 @@ func HeldReadOnly(mounts []Mount, name string) bool {
 	m, ok := MountOf(mounts, name)
 	return ok && m.ReadOnly && !m.FileSystemReadOnly
 }
+
+// Hidden names the setting of a unit that puts something else in the place of a path,
+// so that it can't be seen whatever lies there; empty where none does. The marks are
+// systemd's: folders that nobody may read, an empty read-only file system, a /tmp of its own.
+func Hidden(mounts []Mount, name string) string {
+	m, ok := MountOf(mounts, name)
+	switch {
+	case !ok:
+	case strings.Contains(m.Root, "/systemd/inaccessible/") && BelowHomes(name):
+		return "ProtectHome=yes"
+	case strings.Contains(m.Root, "/systemd/inaccessible/"):
+		return "InaccessiblePaths="
+	case m.Type == "tmpfs" && m.ReadOnly && BelowHomes(m.Point):
+		return "ProtectHome=tmpfs"
+	case strings.Contains(m.Root, "/systemd-private-") && BelowTemporary(name):
+		return "PrivateTmp=yes"
+	}
+	return ""
+}
+
+// BelowHomes tells whether ProtectHome= of a unit is about an absolute path.
+func BelowHomes(name string) bool {
+	return Below("/home", name) || Below("/root", name) || Below("/run/user", name)
+}
+
+// BelowTemporary tells whether PrivateTmp= of a unit is about an absolute path.
+func BelowTemporary(name string) bool { return Below("/tmp", name) || Below("/var/tmp", name) }
 
 // Below tells whether an absolute path is a folder or lies below it.
 func Below(folder, name string) bool {

@@ -35,7 +35,32 @@ func TestASandboxIsToldFromAFileSystemThatIsReadOnly(t *testing.T) {
 	}
 }
 
+// As systemd 252 makes them.
+const hidingMounts = `208 172 0:41 / / ro,relatime shared:23 - overlay overlay rw
+300 208 0:46 /systemd/inaccessible/dir /root ro,nosuid,nodev,noexec,relatime master:80 - tmpfs tmpfs rw,mode=755
+301 208 0:60 / /home ro,nosuid,nodev,relatime - tmpfs tmpfs rw,mode=755
+302 301 8:1 /home/me/disk /home/me/disk rw,relatime - ext4 /dev/sda1 rw
+303 208 8:1 /tmp/systemd-private-1-a.service-b/tmp /tmp rw,relatime - ext4 /dev/sda1 rw
+304 208 0:46 /systemd/inaccessible/dir /srv/x ro - tmpfs tmpfs rw,mode=755
+305 208 0:61 / /run/user/1000 rw,nosuid - tmpfs tmpfs rw
+`
+
+func TestWhatASandboxPutsInAFoldersPlaceIsNamed(t *testing.T) {
+	mounts := parseMounts([]byte(hidingMounts))
+	for path, want := range map[string]string{
+		"/root/disk": "ProtectHome=yes", "/home/me": "ProtectHome=tmpfs", "/home/me/disk/x": "", "/tmp/x": "PrivateTmp=yes",
+		"/srv/x": "InaccessiblePaths=", "/srv/y": "", "/run/user/1000/x": "",
+	} {
+		if got := Hidden(mounts, path); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func FuzzMounts(f *testing.F) {
 	f.Add([]byte(someMounts), "/home/me")
-	f.Fuzz(func(_ *testing.T, data []byte, path string) { HeldReadOnly(parseMounts(data), path) })
+	f.Fuzz(func(_ *testing.T, data []byte, path string) {
+		HeldReadOnly(parseMounts(data), path)
+		Hidden(parseMounts(data), path)
+	})
 }

@@ -34,17 +34,41 @@ func (o *osRoot) Path() string { return o.path }
 // Open never waits for the other end of a FIFO, and refuses what is no file.
 func (o *osRoot) Open(name string) (File, error) {
 	f, err := o.r.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, syscall.ENXIO) { // sockets and absent devices are not opened at all
+		if fi, serr := o.r.Stat(name); serr == nil && !fi.Mode().IsRegular() {
+			err = notFile(name, fi.Mode())
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
 	fi, err := f.Stat()
 	if err == nil && !fi.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("not a regular file (%s)", fi.Mode().Type())}
+		err = notFile(name, fi.Mode())
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+func notFile(name string, mode fs.FileMode) error {
+	return &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w, but %s", ErrNotFile, kindOf(mode))}
+}
+
+// kindOf says what lies where a file should be.
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else (" + mode.Type().String() + ")"
 }
 
 func (o *osRoot) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {

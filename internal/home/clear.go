@@ -15,13 +15,17 @@ import (
 
 // ClearDirty marks as synced what a sync verified, in every place, and nothing
 // that came later; it gives what the marks say after. Where nothing unsynced is
-// left, a file becomes what upstream's mark_backend_clean makes of it.
+// left, a file becomes what upstream's mark_backend_clean makes of it. A file that could
+// not be read when it was seen stays as it is, and the marks stand for it.
 func (h *Home) ClearDirty(ctx context.Context, name string, c Cleared) (*Dirty, error) {
 	if c.Seen == nil {
 		return nil, fmt.Errorf("clear the marks of %s: nothing was seen", name)
 	}
 	done := newDone(c)
 	for _, file := range h.markFiles(name) {
+		if slices.ContainsFunc(c.Seen.Problems, func(p Problem) bool { return p.File == file }) {
+			continue
+		}
 		seen := c.Seen.files[file]
 		err := h.replace(ctx, change{name: file, limit: maxMark,
 			apply: func(old []byte) ([]byte, error) { return h.clearMark(file, old, seen, done) },

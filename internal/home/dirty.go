@@ -262,9 +262,10 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 }
 
 // unparsed is for a file that can't be parsed: it may be in the middle of being written; later it is a mark.
+// What is no file at all is never written to its end.
 func (h *Home) unparsed(d *Dirty, m *markFile) {
 	// A clock that went wrong makes files of the future, which would never settle.
-	if age := h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)); m.stamp.mtime != 0 && age.Abs() < h.settle {
+	if age := h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)); m.stamp.mtime != 0 && age.Abs() < h.settle && !errors.Is(m.err, fsys.ErrNotFile) {
 		d.Settling = true
 		return
 	}

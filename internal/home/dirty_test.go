@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/fsys/faulty"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -409,5 +413,54 @@ func TestClosingLooksOnceMoreAtWhatWasSwappedOut(t *testing.T) {
 	}
 	if merges < 1 || merges > 2 { // one look may have been over already
 		t.Errorf("merged %d times", merges)
+	}
+}
+
+// What fails twice for the same cause says the same twice: people are told of it once, with a number.
+func TestAMarkThatCannotBeWrittenHasTheSameWordsEachTime(t *testing.T) {
+	for _, op := range []string{"create", "write", "fsync", "exchange"} {
+		h := newHome(t)
+		h.put(t, dirMarks+"/nas_dirty.json", mark)
+		h.root = faulty.Wrap(h.root, func(o, name string) error {
+			if o == op {
+				return &fs.PathError{Op: o, Path: name, Err: syscall.EROFS}
+			}
+			return nil
+		})
+		var texts []string
+		for range 2 {
+			_, err := h.ClearDirty(t.Context(), "nas", Cleared{Seen: h.dirty(t, "nas"), Whole: true, CIDs: []string{"QmA", "QmB"}})
+			if !errors.Is(err, syscall.EROFS) {
+				t.Fatal(op, err)
+			}
+			texts = append(texts, err.Error())
+		}
+		if texts[0] != texts[1] || !strings.Contains(texts[0], "nas_dirty.json: read-only") {
+			t.Errorf("%s: %q", op, texts)
+		}
+	}
+}
+
+// Upstream's patterns *.yaml and *_dirty.json find names with a leading dot.
+func TestNamesWithALeadingDotAreRead(t *testing.T) {
+	h := newHome(t)
+	for _, name := range []string{".cold", "nas"} {
+		h.put(t, "backends/"+name+".yaml", "type: filesystem\nstorage_path: /x\n")
+		h.put(t, dirMarks+"/"+name+"_dirty.json", mark)
+	}
+	h.put(t, "backend_configs/.old.yaml", "type: ipfs\n")
+	for _, other := range []string{"backends/._nas.yaml", "backends/.#nas.yaml", "backends/.nas.yaml.swp", "backends/.nas.x1.tmp", "backends/.yaml",
+		dirMarks + "/._nas_dirty.json", dirMarks + "/_dirty.json", dirMarks + "/" + tempPrefix + "nas_dirty.json.x1.tmp"} {
+		h.put(t, other, "{")
+	}
+	configs, problems, err := h.Configs(t.Context())
+	if names := slices.Sorted(maps.Keys(configs)); err != nil || len(problems) > 0 || !slices.Equal(names, []string{".cold", ".old", "nas"}) {
+		t.Errorf("configurations %q, problems %v, %v", names, problems, err)
+	}
+	if marks, err := h.ChangedMarks(t.Context(), nil); err != nil || !slices.Equal(marks, []string{".cold", "nas"}) {
+		t.Errorf("marks of %q %v", marks, err)
+	}
+	if d := h.dirty(t, ".cold"); !d.IsDirty {
+		t.Errorf("%+v", d)
 	}
 }

@@ -89,9 +89,15 @@ func (h *Home) replace(ctx context.Context, c change) error {
 }
 
 // swap writes next beside the file and exchanges the two. It gives what was
-// swapped out and the name under which that lies now; empty when nothing does.
+// swapped out and the name under which that lies now; empty when nothing does. An
+// error names the file, not what lay beside it.
 func (h *Home) swap(c change, exists bool, next []byte) (swapped []byte, temp string, err error) {
 	temp = path.Join(path.Dir(c.name), tempPrefix+path.Base(c.name)+"."+rand.Text()[:8]+".tmp")
+	defer func(temp string) {
+		if err != nil {
+			err = &fsys.TempError{Err: err, Temp: temp, Final: c.name}
+		}
+	}(temp)
 	if err := h.writeTemp(c.name, temp, next); err != nil {
 		return nil, "", errors.Join(err, h.discard(temp))
 	}

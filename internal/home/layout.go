@@ -66,7 +66,7 @@ func BackendDirs(name string) []string {
 func Classify(rel string) (kind Kind, backend string) {
 	dir, base := path.Split(path.Clean(rel))
 	dir = strings.TrimSuffix(dir, "/")
-	if strings.HasPrefix(base, ".") && base != ".needs_sync" || strings.HasSuffix(base, ".tmp") {
+	if strings.HasPrefix(base, ".") && base != ".needs_sync" && !globbed(dir, base) || strings.HasSuffix(base, ".tmp") {
 		return Foreign, ""
 	}
 	switch dir {
@@ -108,6 +108,21 @@ func Classify(rel string) (kind Kind, backend string) {
 		return classifyBackend(rest, base)
 	}
 	return Foreign, ""
+}
+
+// globbed tells whether a name with a leading dot is one that upstream's glob patterns
+// find: they mind no dots. What macOS (._NAME) and Emacs (.#NAME) put beside a file is none.
+func globbed(dir, base string) bool {
+	if strings.HasPrefix(base, "._") || strings.HasPrefix(base, ".#") {
+		return false
+	}
+	switch dir {
+	case dirMarks, dirState:
+		return strings.HasSuffix(base, suffixMark)
+	case dirBackends, dirConfigs:
+		return strings.HasSuffix(base, ".yaml")
+	}
+	return false
 }
 
 func classifyTop(base string) (Kind, string) {

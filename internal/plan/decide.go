@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -191,7 +192,7 @@ func (p *planner) stale() bool {
 		p.wait(status.KindPinSync, Wait{Until: due, Reason: "stale"})
 		return true
 	}
-	p.want(status.KindPinSync, CauseStale, Delta, fmt.Sprintf("a bucket names it, it is %s, and %d rows of its mapping are pending or failed", staleState(bad), v.Pending+v.Failed))
+	p.want(status.KindPinSync, CauseStale, Delta, fmt.Sprintf("a bucket names it, it is %s, and %s pending or failed", staleState(bad), human.Count(v.Pending+v.Failed, "row of its mapping is", "rows of its mapping are")))
 	return true
 }
 

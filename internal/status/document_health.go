@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // Severities of issues and alerts, the pressing first.
@@ -89,10 +91,13 @@ func serviceIssues(f Facts) []issue {
 	switch m.State {
 	case StateDegraded:
 		out = append(out, issue{SeverityError, "service-degraded", nil, "the service works only in part", m.StateReason,
-			"read its log: ipfs-kit-intelligent errors, journalctl --user -u ipfs-kit-intelligent", nil})
+			"read its log: ipfs-kit-intelligent errors, ipfs-kit-intelligent logs", nil})
 	case StateWaiting:
-		out = append(out, issue{SeverityWarning, "no-home", nil, "there is no home to watch at " + m.Home, m.StateReason,
-			"make it with ipfs-kit, or set IPFS_KIT_HOME for the service", nil})
+		mend := "mend that; it is tried again by itself"
+		if m.StateReason == ReasonNoHome {
+			mend = "make it with ipfs-kit, mount its disk, or set IPFS_KIT_HOME for the service"
+		}
+		out = append(out, issue{SeverityWarning, "no-home", nil, "the service waits for the home " + m.Home, m.StateReason, mend, nil})
 	case StatePaused:
 		out = append(out, issue{SeverityInfo, "paused", nil, "the service is paused: nothing is synced", m.StateReason,
 			"ipfs-kit-intelligent resume", nil})
@@ -100,7 +105,7 @@ func serviceIssues(f Facts) []issue {
 	for _, w := range f.Workers {
 		if !w.Healthy {
 			out = append(out, issue{SeverityError, "worker-unhealthy", nil,
-				fmt.Sprintf("worker %s is %s, after %d restarts", w.Name, w.State, w.Restarts), w.LastError,
+				fmt.Sprintf("worker %s is %s, after %s", w.Name, w.State, human.Count(w.Restarts, "restart", "restarts")), w.LastError,
 				"it is replaced by itself; if it does not heal: ipfs-kit-intelligent restart", isoTime(w.LastBeat)})
 		}
 	}
@@ -193,15 +198,15 @@ func homeIssues(f Facts) []issue {
 		}
 	}
 	if overdue > 0 {
-		out = append(out, issue{SeverityWarning, "backup-overdue", nil, fmt.Sprintf("%d buckets had no backup for a day or longer", overdue),
+		out = append(out, issue{SeverityWarning, "backup-overdue", nil, human.Count(overdue, "bucket", "buckets") + " had no backup for a day or longer",
 			"no filesystem backend took one", "see that a filesystem backend is configured and healthy, then ipfs-kit-intelligent backup", nil})
 	}
 	if due > 0 {
-		out = append(out, issue{SeverityInfo, "backup-due", nil, fmt.Sprintf("%d buckets need a backup", due),
+		out = append(out, issue{SeverityInfo, "backup-due", nil, human.Count(due, "bucket needs a backup", "buckets need a backup"),
 			"their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup", nil})
 	}
 	if f.Unwatched > 0 {
-		out = append(out, issue{SeverityInfo, "unwatched", nil, fmt.Sprintf("%d folders are looked at in intervals instead of watched", f.Unwatched),
+		out = append(out, issue{SeverityInfo, "unwatched", nil, human.Count(f.Unwatched, "folder is", "folders are") + " looked at in intervals instead of watched",
 			"the system watches no more folders for this user", "raise fs.inotify.max_user_watches with sysctl", nil})
 	}
 	return out

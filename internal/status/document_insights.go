@@ -47,7 +47,7 @@ type bucketAnalysis struct {
 type backendAnalysis struct {
 	// Backends that are counted, as total_backends of status. Upstream's key.
 	Total int `json:"total_backends"`
-	// How many backends there are of each type. Upstream's key.
+	// How many backends there are of each type, as their configurations or the registry spell it. Upstream's key.
 	Types map[string]int `json:"backend_types"`
 	// Over the backends with a response time: average_ms, median_ms, max_ms, min_ms in milliseconds; empty with none.
 	// Upstream's key.
@@ -202,8 +202,8 @@ func analysisOf(f Facts) backendAnalysis {
 	var times []float64
 	var pins, most, with uint64
 	for _, b := range f.Backends {
-		if b.Type != "" {
-			a.Types[b.Type]++
+		if b.RawType != "" {
+			a.Types[b.RawType]++
 		}
 		if b.ResponseMS > 0 {
 			times = append(times, b.ResponseMS)

@@ -1,5 +1,5 @@
 // Package status is the one set of structs that the command line, D-Bus and
-// later REST show. It imports nothing of the project.
+// later REST show. It imports nothing of the project but human.
 package status
 
 import "time"
@@ -13,6 +13,9 @@ const (
 	StatePaused   = "paused"
 	StateStopping = "stopping"
 )
+
+// ReasonNoHome is why a service waits whose home is not there (Manager.StateReason).
+const ReasonNoHome = "the home is not there"
 
 // States of a backend's health.
 const (
@@ -82,11 +85,13 @@ type Alert struct {
 // Backend is one backend: the properties of its D-Bus object.
 type Backend struct {
 	Name, Type, Endpoint, Health string
-	Dirty                        bool
-	PendingActions               uint64
-	Blocked                      string
-	DirtySince, LastSync         time.Time
-	LastCheck, NextRetry         time.Time
+	// RawType is the type as its configuration or the registry spells it, aliases and all.
+	RawType              string
+	Dirty                bool
+	PendingActions       uint64
+	Blocked              string
+	DirtySince, LastSync time.Time
+	LastCheck, NextRetry time.Time
 	// ResponseMS is the mean of the last checks.
 	ResponseMS   float64
 	ErrorCount   uint64

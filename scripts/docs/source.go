@@ -110,7 +110,10 @@ func words(e ast.Expr, in *ast.FuncDecl) string {
 		return words(e.X, in) + words(e.Y, in)
 	case *ast.CallExpr:
 		if len(e.Args) > 0 && literal(e.Args[0]) != "" {
-			return verbs.ReplaceAllString(literal(e.Args[0]), "…")
+			return formatted(literal(e.Args[0]), e.Args[1:], in)
+		}
+		if len(e.Args) == 3 && literal(e.Args[2]) != "" { // human.Count
+			return "… " + literal(e.Args[2])
 		}
 	case *ast.Ident:
 		if value := assigned(e.Name, in); value != nil {
@@ -118,6 +121,19 @@ func words(e ast.Expr, in *ast.FuncDecl) string {
 		}
 	}
 	return "…"
+}
+
+// formatted is a format with the texts of its arguments.
+func formatted(format string, args []ast.Expr, in *ast.FuncDecl) string {
+	n := -1
+	return verbs.ReplaceAllStringFunc(format, func(string) string {
+		if n++; n < len(args) {
+			if _, call := args[n].(*ast.CallExpr); call {
+				return words(args[n], in)
+			}
+		}
+		return "…"
+	})
 }
 
 // assigned is what a name is set to where it is declared in a function.

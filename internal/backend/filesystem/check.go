@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // scarce is the share of room or inodes in percent below which a disk counts as nearly full.
@@ -37,7 +38,7 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 	}
 	h := backend.Health{
 		Latency: a.deps.Clock.Now().Sub(begin), Pins: -1,
-		Usage: backend.Usage{UsedBytes: -1, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))},
+		Usage: backend.Usage{UsedBytes: -1, AvailableBytes: available(u)},
 	}
 	h.Degraded = strings.Join(degraded(u, sentinelErr), "; ")
 	return h, nil
@@ -46,7 +47,7 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 func degraded(u fsys.Usage, sentinelErr error) []string {
 	var out []string
 	if u.TotalBytes > 0 && u.AvailableBytes < u.TotalBytes/100*scarce {
-		out = append(out, fmt.Sprintf("its disk is nearly full: %d of %d bytes are free", u.AvailableBytes, u.TotalBytes))
+		out = append(out, fmt.Sprintf("its disk is nearly full: %s of %s are free", human.Bytes(u.AvailableBytes), human.Bytes(u.TotalBytes)))
 	}
 	// File systems without a fixed number of inodes tell 0.
 	if u.TotalInodes > 0 && u.AvailableInodes < u.TotalInodes/100*scarce {
@@ -88,7 +89,15 @@ func (a *Adapter) Usage(ctx context.Context) (backend.Usage, error) {
 			return backend.Usage{}, a.classify("add up what is stored", err)
 		}
 	}
-	return backend.Usage{UsedBytes: used, AvailableBytes: int64(min(u.AvailableBytes, 1<<62))}, nil
+	return backend.Usage{UsedBytes: used, AvailableBytes: available(u)}, nil
+}
+
+// available is the room left in bytes; -1 where the file system does not tell, as some in user space.
+func available(u fsys.Usage) int64 {
+	if u.TotalBytes == 0 {
+		return -1
+	}
+	return int64(min(u.AvailableBytes, 1<<62))
 }
 
 func everything(string) bool { return true }

@@ -64,7 +64,7 @@ func (o objects) PutObject(ctx context.Context, name string, r io.Reader, size i
 }
 
 func (o objects) put(ctx context.Context, file string, r io.Reader, size int64) error {
-	t, err := o.a.newTemp(ctx, path.Dir(file), size, nil)
+	t, err := o.a.newTemp(ctx, file, size, nil)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (o objects) put(ctx context.Context, file string, r io.Reader, size int64) 
 		t.discard()
 		return err
 	}
-	return t.publish(file, hex.EncodeToString(h.Sum(nil)))
+	return t.publish(hex.EncodeToString(h.Sum(nil)))
 }
 
 // GetObject reads an object; the caller closes it.

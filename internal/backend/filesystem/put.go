@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/backend/carfile"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // Put copies the CAR under a temporary name, proving every block and that the
@@ -43,7 +44,7 @@ func (a *Adapter) putCAR(ctx context.Context, c cid.Cid, src backend.Source, pro
 	if err != nil {
 		return backend.Item{}, sourceError(ctx, src, err)
 	}
-	t, err := a.newTemp(ctx, carsDir, src.Size, progress)
+	t, err := a.newTemp(ctx, carName(c), src.Size, progress)
 	if err != nil {
 		return backend.Item{}, errors.Join(err, in.Close())
 	}
@@ -55,7 +56,7 @@ func (a *Adapter) putCAR(ctx context.Context, c cid.Cid, src backend.Source, pro
 		t.discard()
 		return backend.Item{}, err
 	}
-	if err := t.publish(carName(c), sum.SHA256); err != nil {
+	if err := t.publish(sum.SHA256); err != nil {
 		return backend.Item{}, err
 	}
 	return backend.Item{CID: c, Size: sum.Bytes, SHA256: sum.SHA256, Path: a.path(carName(c))}, nil
@@ -98,7 +99,7 @@ func (a *Adapter) checkRoom(ctx context.Context, op string, size int64) error {
 	if need := uint64(size) + reserve; u.AvailableBytes < need {
 		return &backend.Error{
 			Class: backend.ClassQuota, Op: op, Hint: hintRoom,
-			Err: fmt.Errorf("%d bytes are needed, %d are free below %s", need, u.AvailableBytes, a.cfg.Path),
+			Err: fmt.Errorf("%s are needed, %s are free below %s", human.Bytes(need), human.Bytes(u.AvailableBytes), a.cfg.Path),
 		}
 	}
 	return nil
@@ -114,8 +115,9 @@ func (a *Adapter) withRoom(err error) error {
 	if uerr != nil {
 		return err
 	}
-	return &backend.Error{
-		Class: e.Class, Op: e.Op, Hint: e.Hint,
-		Err: fmt.Errorf("%w (%d bytes and %d inodes are free)", e.Err, u.AvailableBytes, u.AvailableInodes),
+	free := human.Bytes(u.AvailableBytes) + " are free"
+	if u.TotalInodes > 0 && u.AvailableInodes == 0 {
+		free = "no inode is free"
 	}
+	return &backend.Error{Class: e.Class, Op: e.Op, Hint: e.Hint, Err: fmt.Errorf("%w (%s)", e.Err, free)}
 }

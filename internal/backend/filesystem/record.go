@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"sort"
 
@@ -157,7 +156,7 @@ func (a *Adapter) putRecord(ctx context.Context, item backend.Item) error {
 
 // writeSmall replaces a small file as a whole.
 func (a *Adapter) writeSmall(ctx context.Context, name string, data []byte) error {
-	t, err := a.newTemp(ctx, path.Dir(name), int64(len(data)), nil)
+	t, err := a.newTemp(ctx, name, int64(len(data)), nil)
 	if err != nil {
 		return err
 	}
@@ -166,5 +165,5 @@ func (a *Adapter) writeSmall(ctx context.Context, name string, data []byte) erro
 		return err
 	}
 	sum := sha256.Sum256(data)
-	return t.publish(name, hex.EncodeToString(sum[:]))
+	return t.publish(hex.EncodeToString(sum[:]))
 }

@@ -76,7 +76,7 @@ func TestErrorsOfTheDiskAreClassified(t *testing.T) {
 		class backend.Class
 		says  string
 	}{
-		{syscall.ENOSPC, backend.ClassQuota, "bytes and"},
+		{syscall.ENOSPC, backend.ClassQuota, "are free"},
 		{syscall.EDQUOT, backend.ClassQuota, "quota"},
 		{syscall.EIO, backend.ClassServer, "kernel's log"},
 		{syscall.EROFS, backend.ClassConfiguration, "read-only"},
@@ -101,6 +101,10 @@ func TestErrorsOfTheDiskAreClassified(t *testing.T) {
 			_, err := a.Put(t.Context(), c, source(data), nil)
 			if !errors.Is(err, tc.errno) || backend.ClassOf(err) != tc.class || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%s %v: class %s: %v", op, tc.errno, backend.ClassOf(err), err)
+			}
+			_, second := a.Put(t.Context(), c, source(data), nil) // the folder is there now
+			if _, third := a.Put(t.Context(), c, source(data), nil); third == nil || third.Error() != second.Error() || strings.Contains(third.Error(), ".ipfs-kit-") {
+				t.Errorf("%s %v: the next try has other words:\n%v\n%v", op, tc.errno, second, third)
 			}
 			f.set(nil)
 			if left := partFiles(t, dir); len(left) > 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // scarce is the share of room in percent below which the node counts as nearly full.
@@ -30,8 +31,8 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 		h.Degraded = fmt.Sprintf("Kubo %s has no names for pins, so that ours can't be told from those of others: update it to 0.27 or newer", version.Version)
 	}
 	if repo.StorageMax > 0 && h.Usage.AvailableBytes < repo.StorageMax/100*scarce {
-		h.Degraded = fmt.Sprintf("its repository is nearly full: %d of %d bytes are used; collect garbage or raise Datastore.StorageMax",
-			repo.RepoSize, repo.StorageMax)
+		h.Degraded = fmt.Sprintf("its repository is nearly full: %s of %s are used; collect garbage or raise Datastore.StorageMax",
+			human.Bytes(repo.RepoSize), human.Bytes(repo.StorageMax))
 	}
 	return h, nil
 }

@@ -1,0 +1,23 @@
+package systemd
+
+import "testing"
+
+func TestWhatTheSystemsUnitHidesIsNamedByAnAdministrator(t *testing.T) {
+	const edit, again = "as root: systemctl edit ipfs-kit-intelligent.service, with [Service] and ", "; then systemctl restart ipfs-kit-intelligent.service"
+	for path, want := range map[string]string{
+		"/srv/nas":      "ReadWritePaths=-/srv/nas",
+		"/home/me/disk": "ProtectHome=tmpfs and BindPaths=-/home/me/disk",
+		"/tmp/disk":     "BindPaths=-/tmp/disk",
+	} {
+		if got := LetWrite(path, true); got != edit+want+again {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if got := StartAgain(true); got != "as root: systemctl restart ipfs-kit-intelligent.service" {
+		t.Error(got)
+	}
+	const user = "ipfs-kit-intelligent doctor --drop-in --install, then systemctl --user restart ipfs-kit-intelligent.service"
+	if got := LetWrite("/home/me/disk", false); got != user {
+		t.Error(got)
+	}
+}
