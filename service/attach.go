@@ -29,7 +29,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
 		s.sawAbsent(s.opts.Paths.Home)
-		s.detach("the home is not there")
+		s.detach(status.HomeAbsent)
 		return nil
 	}
 	if err != nil {

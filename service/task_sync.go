@@ -213,7 +213,7 @@ func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.
 		return r
 	}
 	if b, ok := cat.Get(t.Backend); ok {
-		e.cat, e.endpoint = b, b.Endpoint()
+		s.hold(e, b)
 	}
 	if out.SentinelID != "" {
 		e.sentinel = out.SentinelID

@@ -34,7 +34,8 @@ func standing(m status.Manager) string {
 // conditions are what `wait --for` knows.
 var conditions = map[string]func(status.Manager) bool{
 	"ready": ready,
-	"clean": func(m status.Manager) bool { return ready(m) && m.DirtyBackends == 0 },
+	// Without its home a service knows of no mark.
+	"clean": func(m status.Manager) bool { return ready(m) && m.State != status.StateWaiting && m.DirtyBackends == 0 },
 	"healthy": func(m status.Manager) bool {
 		return m.State == status.StateRunning && m.UnhealthyBackends == 0
 	},
