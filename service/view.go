@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
-	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/backend/types"
+	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/logging"
 	"ipfskit.org/intelligent/internal/plan"
