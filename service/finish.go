@@ -79,7 +79,7 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		if e.cat != nil && s.network.Reached(e.cat.Endpoint()) {
 			s.networkBack()
 		}
-	case r.err != nil && r.cause == nil && backend.StopsPass(r.err):
+	case r.err != nil && r.cause == nil && backend.StopsPass(r.err) && !backend.OfHome(r.err):
 		s.checked = now
 		class := backend.ClassOf(r.err)
 		atOnce := class == backend.ClassAuth || class == backend.ClassConfiguration

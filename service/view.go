@@ -181,6 +181,10 @@ func (s *Service) view(e *entry) plan.View {
 
 // plainError is an error for people: without the name of the operation that the place where it is shown names anyway.
 func plainError(err error) string {
+	var h *backend.HomeError
+	if backend.OfHome(err) && errors.As(err, &h) {
+		return redact.Text(h.Error())
+	}
 	var b *backend.Error
 	if errors.As(err, &b) {
 		s := b.Err.Error()
