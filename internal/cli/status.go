@@ -234,6 +234,10 @@ func (a *app) showBackend(name string, b backendView, detailed bool) {
 	if !detailed {
 		return
 	}
-	a.tell("    ", "    ", fmt.Sprintf("%s; %s, %s; synced %s, checked %s, backed up %s", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "),
-		plural(b.Pins, "pin", "pins"), size(b.Storage), a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
+	pins := plural(b.Pins, "pin", "pins")
+	if b.Storage > 0 { // most types can't tell
+		pins += ", " + size(b.Storage)
+	}
+	a.tell("    ", "    ", fmt.Sprintf("%s; %s; synced %s, checked %s, backed up %s", strings.TrimSuffix(b.Type+" "+b.Endpoint, " "),
+		pins, a.ago(b.LastSync), a.ago(b.LastCheck), a.ago(b.LastBackup)))
 }
