@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -58,8 +59,10 @@ func (v *visit) issues(context.Context) {
 	}
 	found := v.said()
 	for _, i := range v.Service.Issues {
+		// A configuration that the service may not read, root may: nothing that was found here is about that.
+		forbidden := i.Code == "backend-misconfigured" && strings.Contains(i.Why, "permission denied")
 		if i.Code == "backend-blocked" || i.Subject != "" && slices.ContainsFunc(found, func(f status.Finding) bool {
-			return f.Subject == i.Subject && f.Severity != status.SeverityInfo
+			return f.Subject == i.Subject && f.Severity != status.SeverityInfo && (f.Code == i.Code || !forbidden)
 		}) {
 			continue
 		}
