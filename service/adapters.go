@@ -2,7 +2,9 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -17,7 +19,7 @@ import (
 func specOf(b *catalog.Backend) (types.Spec, error) {
 	if c := b.Config; c != nil {
 		if c.Err != nil {
-			return types.Spec{}, misconfigured(b.Name, c.Err, "mend "+c.File)
+			return types.Spec{}, misconfigured(b.Name, c.Err, mendFile(c))
 		}
 		return types.Spec{Name: b.Name, Type: c.Type, RootPath: c.RootPath(), Content: c.Content, String: c.String}, nil
 	}
@@ -82,4 +84,12 @@ func (s *Service) laneOf(e *entry, spec types.Spec) *backend.Lane {
 		e.lane = backend.NewLane(n, s.clk)
 	}
 	return e.lane
+}
+
+// mendFile is what to do about a configuration that can't be read.
+func mendFile(c *home.Config) string {
+	if errors.Is(c.Err, fs.ErrPermission) {
+		return "let the user of the service read " + c.File
+	}
+	return "mend " + c.File
 }

@@ -30,7 +30,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
 		s.sawAbsent(s.opts.Paths.Home)
-		why := status.ReasonNoHome
+		why := status.HomeAbsent
 		if hidden := s.hidden(s.opts.Paths.Home, err); !errors.Is(hidden, fs.ErrNotExist) {
 			why = plainError(hidden)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
 	"ipfskit.org/intelligent/internal/testenv"
 )
 
@@ -193,6 +194,51 @@ func TestFullDiskIsSaidHurtsNothingAndMends(t *testing.T) {
 			t.Errorf("%s is not there", c)
 		}
 	}
+	w.stop()
+}
+
+// The home's disk is not a backend's: it is served though nothing can be written down, and goes on when there is room.
+func TestFullHomeIsSaidBlamesNoBackendAndMends(t *testing.T) {
+	testenv.Root(t)
+	w := newWorld(t)
+	if err := syscall.Mount("tmpfs", w.home, "tmpfs", 0, "size=2m"); err != nil {
+		testenv.Skip(t, "a tmpfs can't be mounted: "+err.Error())
+	}
+	defer syscall.Unmount(w.home, syscall.MNT_DETACH)
+	for _, dir := range []string{"backends", "cars", "backend_index/dirty_metadata"} {
+		if err := os.MkdirAll(filepath.Join(w.home, dir), 0o750); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := w.backend("nas")
+	cid := w.car(1)
+	w.mark("nas", cid)
+	ballast := filepath.Join(w.home, "ballast")
+	f, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.until("said", func() bool {
+		page, _, _ := w.s.Errors(errorsOf("nas"))
+		return len(page) > 0 && page[0].Class == "quota" && strings.Contains(page[0].Message, "make room on the disk of the home")
+	})
+	if b, _ := w.s.Backend("nas"); b.ErrorCount != 0 || b.Health == status.HealthDegraded || b.Health == status.HealthUnhealthy {
+		t.Errorf("the backend is blamed: %+v", b)
+	}
+	if _, whole := w.markState("nas"); whole {
+		t.Error("the mark was cleared on a full disk")
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	w.until("cleared when there is room", func() bool { return w.cleared("nas") && w.stored(root, cid) })
 	w.stop()
 }
 

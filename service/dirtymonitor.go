@@ -115,7 +115,7 @@ func (m *monitor) change(ctx context.Context, c watch.Change) error {
 		return m.s.attach(ctx, m.p)
 	case c.Home:
 		m.s.sawAbsent(m.s.opts.Paths.Home)
-		m.s.detach(status.ReasonNoHome)
+		m.s.detach(status.HomeAbsent)
 	case c.Everything && c.Sweep && m.s.trusted() && m.s.clk.Now().Sub(m.swept) < trustFor:
 		// Every folder is watched: what changed was heard, and a look at all of it can wait.
 	case c.Everything:

@@ -30,6 +30,7 @@ func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
 	if s.paused {
 		d.Why = append([]string{"the service is paused: nothing new begins"}, d.Why...)
 	}
+	d.Why = append(d.Why, configuredBy(b))
 	s.mu.Unlock()
 	var wants []status.Want
 	for _, w := range d.Wants {
@@ -41,6 +42,14 @@ func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
 		waits = append(waits, status.Wait{Kind: kind, Reason: w.Reason, Blocked: w.Blocked, Until: w.Until})
 	}
 	return status.ExplainDocument(b, d.Why, wants, waits)
+}
+
+// configuredBy says where a person changes what a backend is.
+func configuredBy(b status.Backend) string {
+	if b.ConfigFile == "" {
+		return "no file configures it: the backend registry or a mark names it; to configure it, make backends/" + b.Name + ".yaml in the home"
+	}
+	return "it is configured in " + b.ConfigFile
 }
 
 // WhereJSON lists the backends whose mappings list a CID.

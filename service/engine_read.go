@@ -2,6 +2,7 @@ package service
 
 import (
 	"cmp"
+	"path/filepath"
 	"time"
 
 	"ipfskit.org/intelligent/internal/status"
@@ -70,6 +71,9 @@ func (s *Service) backend(e *entry) status.Backend {
 		LastSync: e.lastSync, LastCheck: v.LastCheck, ResponseMS: e.health.MeanMS(), ErrorCount: e.health.Errors(), LastError: e.lastError,
 		Pins: uint64(e.cat.Pins.Total), StorageBytes: uint64(max(e.usage.UsedBytes, 0)), AvailableBytes: e.usage.AvailableBytes, //nolint:gosec // not negative
 		LastRestoreProof: e.lastProof, Paused: e.resting(), Risk: -1, Filesystem: isFilesystem(e.cat.Type())}
+	if c := e.cat.Config; c != nil {
+		b.ConfigFile = filepath.Join(s.opts.Paths.Home, c.File)
+	}
 	for _, k := range e.backups {
 		if k.Last.After(b.LastBackup) {
 			b.LastBackup = k.Last

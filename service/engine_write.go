@@ -20,6 +20,8 @@ func (s *Service) usable() error {
 	switch {
 	case s.home == nil && s.cat == nil && s.trouble["home"] == "":
 		return status.Errorf(status.NotReady, "the home %s is still being read; wait for it: ipfs-kit-intelligent wait --for ready", s.opts.Paths.Home)
+	case s.home == nil && s.trouble["home"] != status.HomeAbsent:
+		return status.Errorf(status.NotReady, "the home %s can't be served now: %s", s.opts.Paths.Home, s.trouble["home"])
 	case s.home == nil:
 		return status.Errorf(status.NotReady, "the home %s is not there yet; make it, or name another with IPFS_KIT_HOME", s.opts.Paths.Home)
 	case s.paused:

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		if e.cat != nil && s.network.Reached(e.cat.Endpoint()) {
 			s.networkBack()
 		}
-	case r.err != nil && r.cause == nil && backend.StopsPass(r.err):
+	case r.err != nil && r.cause == nil && backend.StopsPass(r.err) && !backend.OfHome(r.err):
 		s.checked = now
 		class := backend.ClassOf(r.err)
 		atOnce := class == backend.ClassAuth || class == backend.ClassConfiguration
@@ -86,18 +87,14 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		e.health.Failure(now, e.name, atOnce, rules)
 		e.lastError = plainError(r.err)
 		s.noteError(e.name, string(class), e.lastError, now)
-		if class == backend.ClassNetwork && e.cat != nil && !isFilesystem(e.cat.Type()) && s.network.Failed(e.cat.Endpoint(), now) {
+		if class == backend.ClassNetwork && health.Away(r.err) && e.cat != nil && !isFilesystem(e.cat.Type()) && s.network.Failed(e.cat.Endpoint(), now) {
 			s.trouble["network"] = "this machine's network seems to be away: several backends can't be reached"
 		}
 	case r.err != nil && r.cause == nil:
 		s.noteError(e.name, string(backend.ClassOf(r.err)), plainError(r.err), now)
 	}
 	if after := e.healthState(); after != before {
-		why := e.lastError
-		if why == "" {
-			why = t.Kind + " went well"
-		}
-		s.healthChanged(e, before, after, why)
+		s.healthChanged(e, before, after, cmp.Or(e.lastError, e.health.Degraded(), t.Kind+" went well"))
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)

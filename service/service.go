@@ -158,7 +158,7 @@ func (s *Service) openState(ctx context.Context) error {
 			s.clearTrouble("state")
 			return
 		}
-		s.setTrouble("state", err.Error())
+		s.setTrouble("state", fmt.Sprintf("the own state in %s can't be written, and syncs go on without it: %v; make room there, or see whether it is mounted read-only", s.opts.Paths.State, err))
 		s.log.WithError(err).Warn("the own state could not be written; it is tried again, and no sync waits for it")
 	}})
 	if err != nil {

@@ -66,7 +66,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 
 func errHomeGone(h *home.Home) error {
 	if h == nil {
-		return errors.New(status.ReasonNoHome)
+		return errors.New(status.HomeAbsent)
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.
 		return r
 	}
 	if b, ok := cat.Get(t.Backend); ok {
-		e.cat, e.endpoint = b, b.Endpoint()
+		s.hold(e, b)
 	}
 	if out.SentinelID != "" {
 		e.sentinel = out.SentinelID

@@ -11,6 +11,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/backend/types"
+	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/logging"
 	"ipfskit.org/intelligent/internal/plan"
@@ -19,6 +20,15 @@ import (
 )
 
 type fileInfo = fs.FileInfo
+
+// hold takes what the catalog says of a backend. The caller holds mu.
+func (s *Service) hold(e *entry, cat *catalog.Backend) {
+	e.cat = cat
+	if now := cat.Endpoint(); now != e.endpoint {
+		s.network.Forget(e.endpoint)
+		e.endpoint = now
+	}
+}
 
 // update brings an entry up to date with the catalog and plans it anew.
 // atStart: its mark stood before this service did. The caller holds mu.
@@ -34,7 +44,7 @@ func (s *Service) update(name string, atStart bool) {
 	old, before := e.cat, e.healthState()
 	e.cat = nil
 	if ok {
-		e.cat, e.endpoint = cat, cat.Endpoint()
+		s.hold(e, cat)
 		if cat.Config != nil && (old == nil || old.Config != cat.Config) {
 			redact.Settings(cat.Config.Settings.All())
 		}
@@ -171,6 +181,10 @@ func (s *Service) view(e *entry) plan.View {
 
 // plainError is an error for people: without the name of the operation that the place where it is shown names anyway.
 func plainError(err error) string {
+	var h *backend.HomeError
+	if backend.OfHome(err) && errors.As(err, &h) {
+		return redact.Text(h.Error())
+	}
 	var b *backend.Error
 	if errors.As(err, &b) {
 		s := b.Err.Error()

@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // ErrNotStored says that the backend holds nothing under that CID or name.
@@ -57,33 +58,69 @@ func (e *SourceError) Error() string { return fmt.Sprintf("read content from %s:
 // Unwrap gives the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// HomeError says that a file of the home could not be written: it says nothing about
+// the backend whose marks or mapping it is.
+type HomeError struct{ Err error }
+
+func (e *HomeError) Error() string {
+	s := fmt.Sprintf("write to the home: %v", e.Err)
+	switch {
+	case e.full():
+		s += "; make room on the disk of the home"
+	case errors.Is(e.Err, syscall.EROFS):
+		s += "; mount the home for writing"
+	case errors.Is(e.Err, syscall.EACCES):
+		s += "; let the user of the service write it"
+	}
+	return s
+}
+
+func (e *HomeError) full() bool {
+	return errors.Is(e.Err, syscall.ENOSPC) || errors.Is(e.Err, syscall.EDQUOT)
+}
+
+// Unwrap gives the cause.
+func (e *HomeError) Unwrap() error { return e.Err }
+
+// OfHome tells whether an error is the home's, whatever backend was worked for.
+func OfHome(err error) bool {
+	_, ok := deciding(err).(*HomeError) //nolint:errorlint // it is one of few itself
+	return ok
+}
+
 // ClassOf gives the class of an error, ClassServer when nothing says more. Of
 // several that are wrapped in each other the outermost counts.
 func ClassOf(err error) Class {
-	if c := classIn(err); c != "" {
-		return c
+	switch e := deciding(err).(type) { //nolint:errorlint // it is one of these itself
+	case *Error:
+		return e.Class
+	case *CorruptError, *SourceError:
+		return ClassContent
+	case *HomeError:
+		if e.full() {
+			return ClassQuota
+		}
 	}
 	return ClassServer
 }
 
-func classIn(err error) Class {
+// deciding finds the outermost error that says whose trouble it is, nil where none does.
+func deciding(err error) error {
 	for err != nil {
 		switch e := err.(type) { //nolint:errorlint // the chain is walked here
-		case *Error:
-			return e.Class
-		case *CorruptError, *SourceError:
-			return ClassContent
+		case *Error, *CorruptError, *SourceError, *HomeError:
+			return err
 		case interface{ Unwrap() []error }:
 			for _, sub := range e.Unwrap() {
-				if c := classIn(sub); c != "" {
-					return c
+				if d := deciding(sub); d != nil {
+					return d
 				}
 			}
-			return ""
+			return nil
 		}
 		err = errors.Unwrap(err)
 	}
-	return ""
+	return nil
 }
 
 // StopsPass tells whether an error is the backend's, so that going on with other items is useless.

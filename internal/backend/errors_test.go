@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -26,6 +27,8 @@ func TestClassOfTheOutermostErrorCounts(t *testing.T) {
 		"corrupt":              {corrupt, backend.ClassContent, false},
 		"corrupt in an error":  {&backend.Error{Class: backend.ClassServer, Op: "x", Err: corrupt}, backend.ClassServer, true},
 		"of the source":        {&backend.SourceError{From: "b", Err: quota}, backend.ClassContent, false},
+		"of a full home":       {fmt.Errorf("sync: %w", &backend.HomeError{Err: syscall.ENOSPC}), backend.ClassQuota, true},
+		"of the home":          {&backend.HomeError{Err: quota}, backend.ClassServer, true},
 		"source and then some": {fmt.Errorf("put: %w", errors.Join(&backend.SourceError{From: "b", Err: quota}, errDisk)), backend.ClassContent, false},
 	} {
 		if got := backend.ClassOf(tc.err); got != tc.class {
@@ -34,6 +37,18 @@ func TestClassOfTheOutermostErrorCounts(t *testing.T) {
 		if got := backend.StopsPass(tc.err); got != tc.stops {
 			t.Errorf("%s: stops the pass: %v", name, got)
 		}
+	}
+}
+
+func TestWhoseTroubleItIs(t *testing.T) {
+	ours, theirs := &backend.HomeError{Err: syscall.ENOSPC}, &backend.Error{Class: backend.ClassServer, Err: errDisk}
+	for err, want := range map[error]bool{ours: true, fmt.Errorf("sync: %w", ours): true, errors.Join(theirs, ours): false, errDisk: false, theirs: false} {
+		if backend.OfHome(err) != want {
+			t.Errorf("%v is the home's: %v", err, !want)
+		}
+	}
+	if !strings.Contains(ours.Error(), "make room on the disk of the home") {
+		t.Error(ours)
 	}
 }
 

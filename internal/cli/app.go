@@ -165,7 +165,10 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 	case status.InvalidArgument:
 		f.code = ExitUsage
 	case status.NotReady:
-		f.next = a.name + " wait --for ready"
+		f.next = a.name + " doctor"
+		if strings.Contains(e.Message, "wait --for ready") {
+			f.next = a.name + " wait --for ready"
+		}
 	case status.Paused:
 		what, resume, _ := strings.Cut(e.Message, "; resume it first: ipfs-kit-intelligent ")
 		f.err = errors.New(what)

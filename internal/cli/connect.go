@@ -156,7 +156,10 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 		text += "; " + why
 	}
 	next := a.name + " start --detach"
-	if a.unit().misconfigured(ctx) {
+	switch {
+	case a.unit().starting(ctx):
+		next = a.name + " wait --for ready"
+	case a.unit().misconfigured(ctx):
 		next = "mend that (" + a.name + " config check says where), then " + next
 	}
 	return &fault{code: ExitNotRunning, err: errors.New(text), next: next}

@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +17,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/parquetfile"
+	"ipfskit.org/intelligent/internal/redact"
 )
 
 // localCommands need no running service.
@@ -24,7 +29,7 @@ func (a *app) localCommands() []*cobra.Command {
 		a.say(Version)
 		return nil
 	}}
-	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it", Args: takes(1, 1),
+	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it, without its secrets", Args: takes(1, 1),
 		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
 	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
 }
@@ -43,8 +48,8 @@ func (a *app) inspect(file string) error {
 		}
 		return a.printDocument(file, doc)
 	case ext == ".json" || ext != ".parquet" && len(data) > 0 && (data[0] == '{' || data[0] == '['):
-		var doc any
-		if err := json.Unmarshal(data, &doc); err != nil {
+		doc, err := jsonValue(data)
+		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 		return a.printDocument(file, doc)
@@ -58,17 +63,44 @@ func (a *app) inspect(file string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		if _, err := fmt.Fprintf(a.env.Stdout, "%s\n", row); err != nil {
+		if err := a.printRow(file, row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// jsonValue reads JSON with its numbers as they stand.
+func jsonValue(data []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more after the end of the document")
+	}
+	return v, nil
+}
+
+// printRow prints a row as it is, its columns in their order, unless it holds secrets.
+func (a *app) printRow(file string, row []byte) error {
+	doc, err := jsonValue(row)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if !reflect.DeepEqual(redact.Document(doc), doc) {
+		return a.printDocument(file, doc)
+	}
+	_, err = fmt.Fprintf(a.env.Stdout, "%s\n", row)
+	return err
+}
+
+// printDocument prints a document without its secrets: what is shown is also sent to others who help.
 func (a *app) printDocument(file string, doc any) error {
 	enc := json.NewEncoder(a.env.Stdout)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(doc); err != nil {
+	if err := enc.Encode(redact.Document(doc)); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil

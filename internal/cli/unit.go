@@ -58,6 +58,11 @@ func (u unit) active(ctx context.Context) bool {
 	return false
 }
 
+// starting says that the manager starts it, or will in a moment.
+func (u unit) starting(ctx context.Context) bool {
+	return u.properties(ctx)["ActiveState"] == "activating"
+}
+
 // mainPID is the unit's process, "0" or empty without one.
 func (u unit) mainPID(ctx context.Context) string { return u.properties(ctx)["MainPID"] }
 

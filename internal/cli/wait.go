@@ -34,7 +34,8 @@ func standing(m status.Manager) string {
 // conditions are what `wait --for` knows.
 var conditions = map[string]func(status.Manager) bool{
 	"ready": ready,
-	"clean": func(m status.Manager) bool { return ready(m) && m.DirtyBackends == 0 },
+	// Without its home a service knows of no mark.
+	"clean": func(m status.Manager) bool { return ready(m) && m.State != status.StateWaiting && m.DirtyBackends == 0 },
 	"healthy": func(m status.Manager) bool {
 		return m.State == status.StateRunning && m.UnhealthyBackends == 0
 	},
@@ -56,24 +57,36 @@ func (a *app) waitCommand() *cobra.Command {
 		}
 		ctx, cancel := within(ctx, limit)
 		defer cancel()
-		c, err := a.appear(ctx, nil)
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it did not run within %s", config.Spell(limit)), next: a.name + " start --detach"}
+		for {
+			err := a.waitOnce(ctx, what, good)
+			if !errors.Is(err, client.ErrNotRunning) {
+				if errors.Is(err, context.DeadlineExceeded) {
+					err = &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it did not run within %s", config.Spell(limit)), next: a.name + " start --detach"}
+				}
+				return err
+			}
+			// It is waited for as it was at the start: it may be on its way back already.
+			a.note("the service has stopped; its return is waited for")
 		}
-		if err != nil {
-			return err
-		}
-		defer c.Close() //nolint:errcheck // it was only asked
-		if err := a.sameHome(ctx, c); err != nil {
-			return err
-		}
-		m, err := c.WaitFor(ctx, good)
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it is not %s: %s", what, standing(m)), next: a.name + " status"}
-		}
-		return err
 	})
 	return cmd
+}
+
+// waitOnce waits for the service to come and to be what is wanted.
+func (a *app) waitOnce(ctx context.Context, what string, good func(status.Manager) bool) error {
+	c, err := a.appear(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it was only asked
+	if err := a.sameHome(ctx, c); err != nil {
+		return err
+	}
+	m, err := c.WaitFor(ctx, good)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it is not %s: %s", what, standing(m)), next: a.name + " status"}
+	}
+	return err
 }
 
 // within bounds a context where a limit is given.

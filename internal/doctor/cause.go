@@ -51,9 +51,13 @@ func causeOf(err error) cause {
 	case backend.ClassAuth:
 		return cause{"endpoint-auth", "it does not take the credentials", "mend token, or username and password, in its configuration"}
 	case backend.ClassConfiguration:
-		return cause{"backend-misconfigured", "its configuration makes no sense", "mend its configuration"}
+		mend := "mend its configuration"
+		if e := (*backend.Error)(nil); errors.As(err, &e) && e.Hint != "" {
+			mend = e.Hint
+		}
+		return cause{"backend-misconfigured", "its configuration makes no sense", mend}
 	case backend.ClassNetwork:
-		return cause{"endpoint-timeout", "it does not answer as it should", "look at the server and at proxies before it"}
+		return cause{"endpoint-timeout", "it does not answer as it should", "look at the server, at proxies before it, and at http or https in its address"}
 	}
 	return cause{"endpoint-trouble", "it answers with an error", "look at the server's log"}
 }

@@ -314,6 +314,44 @@ func TestSecretsOfConfigurationsAreNotInWhatIsSaid(t *testing.T) {
 	}
 }
 
+func TestAConfigurationThatOnlyTheServiceMayNotReadIsSaid(t *testing.T) {
+	w := newWorld(t)
+	w.remove(filepath.Join(w.dir, "disks/nas"))
+	w.o.Service.Issues = []status.Finding{{Code: "backend-misconfigured", Severity: status.SeverityError, Subject: "nas", What: "a", Why: "openat backends/nas.yaml: permission denied", Mend: "c"}}
+	w.finds("backend-misconfigured")
+	w.finds("path-missing")
+}
+
+func TestWhatIsWrongWithAnEndpointIsMendedInItsFile(t *testing.T) {
+	w := newWorld(t)
+	w.configure("kubo", "type: ipfs\napi_url: ftp://host\n")
+	if f := w.finds("backend-misconfigured"); !strings.Contains(f.Mend, filepath.Join(w.home, "backends/kubo.yaml")) || !strings.Contains(f.Mend, "http://127.0.0.1:5001") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// On a full disk a service that locks the home can't write down who it is.
+func TestALockWithoutANameIsNobodyToKill(t *testing.T) {
+	w := newWorld(t)
+	f, err := os.Create(filepath.Join(w.home, ".ipfs-kit-intelligent.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // only its lock counts
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range w.run().Findings {
+		if found.Code == "home-locked" {
+			t.Errorf("the service that answers has it: %+v", found)
+		}
+	}
+	w.o.Service = nil
+	if f := w.finds("home-locked"); strings.Contains(f.Mend, "kill") || strings.Contains(f.What, " 0 ") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestLateAnswersAreDropped(t *testing.T) {
 	hold := make(chan struct{})
 	n, err := bounded(t.Context(), clock.System, time.Millisecond, "wait", func() (int, error) { <-hold; return 7, nil })

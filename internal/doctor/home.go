@@ -155,6 +155,13 @@ func (v *visit) homeLock(context.Context) {
 	if !held || v.Service != nil && owner.PID == int(v.Service.PID) {
 		return
 	}
+	if owner.PID == 0 { // it could not write down who it is: its disk was full
+		if v.Service == nil {
+			v.add("home-locked", status.SeverityError, v.Paths.Home, "the home is served by a process, which does not answer here", "who it is could not be written down",
+				"find it: fuser -v "+shell(filepath.Join(v.Paths.Home, ".ipfs-kit-intelligent.lock")))
+		}
+		return
+	}
 	v.add("home-locked", status.SeverityError, v.Paths.Home, fmt.Sprintf("the home is served by process %d on %s, which does not answer here", owner.PID, owner.Host),
 		fmt.Sprintf("it is on the bus %s, since %s", owner.Bus, owner.Since.Local().Format("2006-01-02 15:04:05")),
 		fmt.Sprintf("speak to it: ipfs-kit-intelligent --bus %s status; or stop it: kill %d", owner.Bus, owner.PID))

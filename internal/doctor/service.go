@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"ipfskit.org/intelligent/internal/status"
 	"ipfskit.org/intelligent/systemd"
@@ -63,11 +64,13 @@ func (v *visit) issues(context.Context) {
 	}
 	found := v.said()
 	for _, i := range v.Service.Issues {
+		// A configuration that the service may not read, root may: nothing that was found here is about that.
+		forbidden := i.Code == "backend-misconfigured" && strings.Contains(i.Why, "permission denied")
 		if i.Code == "backend-blocked" || slices.ContainsFunc(found, func(f status.Finding) bool {
 			if i.Subject == "" {
 				return f.Code == i.Code
 			}
-			return f.Subject == i.Subject && f.Severity != status.SeverityInfo
+			return f.Subject == i.Subject && f.Severity != status.SeverityInfo && (f.Code == i.Code || !forbidden)
 		}) {
 			continue
 		}

@@ -35,6 +35,8 @@ type File interface {
 type Usage struct {
 	TotalBytes, AvailableBytes   uint64
 	TotalInodes, AvailableInodes uint64
+	// ReadOnly says that it is mounted read-only where this process sees it.
+	ReadOnly bool
 	// Type is the kernel's magic number of the file system (statfs f_type).
 	Type int64
 }

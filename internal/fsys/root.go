@@ -152,6 +152,6 @@ func (o *osRoot) Usage() (Usage, error) {
 	bs := uint64(st.Bsize)
 	return Usage{
 		TotalBytes: st.Blocks * bs, AvailableBytes: st.Bavail * bs,
-		TotalInodes: st.Files, AvailableInodes: st.Ffree, Type: int64(st.Type), //nolint:unconvert // its type differs between machines
+		TotalInodes: st.Files, AvailableInodes: st.Ffree, ReadOnly: st.Flags&unix.ST_RDONLY != 0, Type: int64(st.Type), //nolint:unconvert // its type differs between machines
 	}, nil
 }

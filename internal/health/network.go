@@ -1,6 +1,11 @@
 package health
 
-import "time"
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
 
 // Network tells when the trouble is this machine's own network: one fact, not one per backend.
 type Network struct {
@@ -34,6 +39,18 @@ func (n *Network) Failed(endpoint string, now time.Time) bool {
 	}
 	n.down = true
 	return true
+}
+
+// Forget drops an endpoint that no backend points at any more.
+func (n *Network) Forget(endpoint string) { delete(n.failed, endpoint) }
+
+// Away tells whether an error may be this machine's network: who refuses, or breaks
+// a connection off, was reached.
+func Away(err error) bool {
+	var name *net.DNSError
+	var timeout net.Error
+	return errors.As(err, &name) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) ||
+		errors.Is(err, syscall.ENETDOWN) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // Reached notes that an endpoint answered; it tells whether the network just came back.

@@ -1,6 +1,10 @@
 package health
 
 import (
+	"io"
+	"net"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,6 +102,27 @@ func TestOwnNetworkDownIsOneFact(t *testing.T) {
 	n.Failed("b", t0.Add(2*time.Minute))
 	if n.Failed("c", t0.Add(4*time.Minute)) {
 		t.Error("failures far apart are the network")
+	}
+}
+
+func TestWhoRefusesWasReached(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.ENETUNREACH: true, &net.DNSError{Name: "x"}: true, os.ErrDeadlineExceeded: true,
+		syscall.ECONNREFUSED: false, syscall.ECONNRESET: false, io.EOF: false,
+	} {
+		if Away(&net.OpError{Op: "dial", Net: "tcp", Err: err}) != want {
+			t.Errorf("%v counts as the network: %v", err, !want)
+		}
+	}
+}
+
+func TestABackendThatPointsElsewhereIsOne(t *testing.T) {
+	var n Network
+	for _, endpoint := range []string{"a", "b", "c", "d"} {
+		if n.Failed(endpoint, t0) {
+			t.Error("one backend is the network")
+		}
+		n.Forget(endpoint)
 	}
 }
 

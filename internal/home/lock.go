@@ -58,7 +58,8 @@ func (h *Home) Lock(o Owner) (unlock func() error, err error) {
 	if err == nil {
 		err = errors.Join(f.Truncate(0), writeAt(f, append(data, '\n')))
 	}
-	if err != nil {
+	// On a full disk the home is served all the same: the lock is held, it just does not say by whom.
+	if err != nil && !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return nil, errors.Join(fmt.Errorf("lock the home: %w", err), f.Close())
 	}
 	return func() error { return errors.Join(f.Truncate(0), f.Close()) }, nil

@@ -115,10 +115,16 @@ func clean(s string) string {
 
 // oneLine keeps names and errors, which others wrote, from making lines of their
 // own or steering a terminal.
-func oneLine(v any) string {
+func oneLine(v any) string { return printable(v, false) }
+
+// printable escapes what is not to be printed; journalctl shows a message with
+// any such byte as a blob.
+func printable(v any, lines bool) string {
 	var sb strings.Builder
 	for _, r := range clean(fmt.Sprint(v)) {
 		switch {
+		case r == '\n' && lines:
+			sb.WriteRune(r)
 		case r == '\n':
 			sb.WriteString(" ⏎ ")
 		case r == '\t' || unicode.IsPrint(r):
@@ -143,12 +149,12 @@ func sendJournal(e *logrus.Entry) {
 
 // journalText is the line that journalctl shows.
 func journalText(e *logrus.Entry) string {
-	msg := clean(e.Message)
+	msg := printable(e.Message, true)
 	if v, ok := e.Data[logrus.ErrorKey]; ok {
-		msg += ": " + clean(fmt.Sprint(v))
+		msg += ": " + printable(v, true)
 	}
 	if b, ok := e.Data[FieldBackend]; ok { // journalctl shows no fields
-		msg = clean(fmt.Sprint(b)) + ": " + msg
+		msg = oneLine(b) + ": " + msg
 	}
 	return msg
 }

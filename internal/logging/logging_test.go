@@ -134,3 +134,12 @@ func TestTheJournalsLineNamesItsBackend(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// journalctl shows a message with a byte that can't be printed as a blob.
+func TestTheJournalsLineCanBePrinted(t *testing.T) {
+	e := logrus.NewEntry(logrus.New()).WithField(FieldBackend, "a\nb\xff").WithError(errors.New("open \x1b[31m: no"))
+	e.Message = "panicked:\ngoroutine 1"
+	if got := journalText(e); got != "a ⏎ b\ufffd: panicked:\ngoroutine 1: open \\u001b[31m: no" {
+		t.Errorf("%q", got)
+	}
+}

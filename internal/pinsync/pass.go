@@ -126,7 +126,7 @@ func (p *pass) finish(ctx context.Context, ended bool) error {
 	}
 	after, err := p.job.Marks.Clear(ctx, home.Cleared{Seen: p.job.Dirty, CIDs: p.verified, Removed: p.removed, Whole: whole})
 	if err != nil {
-		return fmt.Errorf("clear what was verified: %w", err)
+		return &backend.HomeError{Err: err}
 	}
 	p.out.After = after
 	p.out.Cleared = after != nil && !after.IsDirty
@@ -281,7 +281,7 @@ func (p *pass) flush(ctx context.Context) error {
 		rows = append(rows, p.rows[text])
 	}
 	if err := p.job.Pins.Update(ctx, rows); err != nil {
-		return fmt.Errorf("write down what was verified: %w", err)
+		return &backend.HomeError{Err: err}
 	}
 	clear(p.rows)
 	p.rowOrder = p.rowOrder[:0]

@@ -143,9 +143,64 @@ func settings(v any, key string) {
 		if key != "" && !strings.HasPrefix(x, "secretref:") {
 			Secret(x)
 		}
+		inAddress(x)
 	case int, int64, uint64: // a password of digits; other numbers are limits and times
 		if strings.Contains(strings.ToLower(key), "pass") {
 			Secret(fmt.Sprint(x))
 		}
 	}
+}
+
+// inAddress makes the password in an address known.
+func inAddress(s string) {
+	if !strings.Contains(s, "@") {
+		return
+	}
+	if u, err := url.Parse(s); err == nil && u.User != nil {
+		password, _ := u.User.Password()
+		Secret(password)
+	}
+}
+
+// Document gives a JSON or YAML document with Mark in the place of its secrets: of
+// each value under a key that names one, and within the texts of the others. What
+// only refers to a secret stays.
+func Document(v any) any { return document(v, false) }
+
+func document(v any, hide bool) any {
+	under := func(k string) bool { return !notSecret.MatchString(k) && (hide || Key(k)) }
+	switch x := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, v := range x {
+			out[k] = document(v, under(k))
+		}
+		return out
+	case map[any]any:
+		out := make(map[string]any, len(x))
+		for k, v := range x {
+			out[fmt.Sprint(k)] = document(v, under(fmt.Sprint(k)))
+		}
+		return out
+	case []any:
+		out := make([]any, len(x))
+		for i, v := range x {
+			out[i] = document(v, hide)
+		}
+		return out
+	case string:
+		switch {
+		case x == "", strings.HasPrefix(x, "secretref:"):
+			return x
+		case hide:
+			return Mark
+		}
+		return Text(x)
+	case nil, bool:
+		return x
+	}
+	if hide {
+		return Mark
+	}
+	return v
 }

@@ -76,6 +76,29 @@ func TestSecretsAreFoundWhereverAConfigurationHasThem(t *testing.T) {
 	}
 }
 
+func TestADocumentIsShownWithoutItsSecrets(t *testing.T) {
+	out := fmt.Sprint(Document(map[string]any{
+		"password": 12345678, "token": "hunter2", "config": map[string]any{"credentials": []any{"hunter2"}, "any": map[any]any{"api_key": "hunter2"}},
+		"api_url": "https://me:hunter2@example.org/x", "headers": map[string]any{"Authorization": "Bearer hunter2"},
+		"name": "nas", "credentials_file": "/etc/key", "ref": map[string]any{"secret": "secretref:store:id"}, "pins": 7, "password_set": true, "no_token": nil,
+	}))
+	if strings.Contains(out, "hunter2") || strings.Contains(out, "12345678") {
+		t.Error(out)
+	}
+	for _, want := range []string{"name:nas", "credentials_file:/etc/key", "secret:secretref:store:id", "pins:7", "password_set:true", "no_token:<nil>", "example.org/x"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s is gone: %s", want, out)
+		}
+	}
+}
+
+func TestThePasswordOfAnAddressIsKnown(t *testing.T) {
+	Settings(maps.All(map[string]any{"api_url": "https://someone:in-the-address@example.org"}))
+	if out := Text("the proxy got in-the-address"); out != "the proxy got "+Mark {
+		t.Error(out)
+	}
+}
+
 func BenchmarkTextWithTenThousandSecrets(b *testing.B) {
 	for i := range 10_000 {
 		Secret(fmt.Sprintf("%06d-secret", i))

@@ -91,13 +91,9 @@ func serviceIssues(f Facts) []issue {
 	switch m.State {
 	case StateDegraded:
 		out = append(out, issue{SeverityError, "service-degraded", nil, "the service works only in part", m.StateReason,
-			"read its log: ipfs-kit-intelligent errors, ipfs-kit-intelligent logs", nil})
+			"mend that; more: ipfs-kit-intelligent logs -n 50", nil})
 	case StateWaiting:
-		mend := "mend that; it is tried again by itself"
-		if m.StateReason == ReasonNoHome {
-			mend = "make it with ipfs-kit, mount its disk, or set IPFS_KIT_HOME for the service"
-		}
-		out = append(out, issue{SeverityWarning, "no-home", nil, "the service waits for the home " + m.Home, m.StateReason, mend, nil})
+		out = append(out, waitingIssue(m))
 	case StatePaused:
 		out = append(out, issue{SeverityInfo, "paused", nil, "the service is paused: nothing is synced", m.StateReason,
 			"ipfs-kit-intelligent resume", nil})
@@ -119,6 +115,16 @@ func serviceIssues(f Facts) []issue {
 	return out
 }
 
+// waitingIssue is about a home that is not there, or that is there and can't be served.
+func waitingIssue(m Manager) issue {
+	if m.StateReason == HomeAbsent {
+		return issue{SeverityWarning, "no-home", nil, "the service waits for the home " + m.Home, m.StateReason,
+			"make it with ipfs-kit, mount its disk, or set IPFS_KIT_HOME for the service", nil}
+	}
+	return issue{SeverityError, "home-unusable", nil, "the home " + m.Home + " can't be served", m.StateReason,
+		"mend that; it is tried again by itself, or now: ipfs-kit-intelligent restart", nil}
+}
+
 func backendIssues(f Facts) []issue {
 	var out []issue
 	for _, b := range f.Backends {
@@ -129,7 +135,7 @@ func backendIssues(f Facts) []issue {
 		switch b.Health {
 		case HealthMisconfigured:
 			add(SeverityError, "backend-misconfigured", "backend "+name+" can't be used as it is configured", b.LastError,
-				"mend its configuration, which is read at once; more: ipfs-kit-intelligent explain "+name, time.Time{})
+				"mend "+orText(b.ConfigFile, "its configuration")+", which is read at once; more: ipfs-kit-intelligent explain "+name, time.Time{})
 		case HealthUnhealthy:
 			if b.ErrorCount == 0 && !b.LastCheck.IsZero() {
 				add(SeverityWarning, "backend-unhealthy", "backend "+name+" failed, and its last check went well", "it is healthy again after some in a row",
@@ -163,11 +169,11 @@ func backendIssues(f Facts) []issue {
 	return out
 }
 
-// whenMended is what to do about a backend that does not work, once the reason, which has its own hint, was seen to.
+// whenMended is what to do about a backend that does not work: the reason has a hint of its own.
 func whenMended(b Backend) string {
-	first := "see that it runs and can be reached at " + orText(b.Endpoint, "its place")
-	if b.Filesystem {
-		first = "mend that"
+	first := "mend that"
+	if !b.Filesystem && b.ConfigFile != "" {
+		first += ", or its address and credentials in " + b.ConfigFile
 	}
 	return first + "; it is tried again by itself, or now: ipfs-kit-intelligent check " + b.Name
 }

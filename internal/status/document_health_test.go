@@ -2,6 +2,7 @@ package status
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 )
@@ -54,5 +55,24 @@ func TestAWrongConfigurationIsToldOnce(t *testing.T) {
 	}
 	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestAHomeThatCantBeServedIsNotSaidToBeAway(t *testing.T) {
+	for reason, code := range map[string]string{HomeAbsent: "no-home", "lock the home: read-only file system": "home-unusable"} {
+		if got := waitingIssue(Manager{Home: "/home", State: StateWaiting, StateReason: reason}); got.Code != code || got.Why != reason {
+			t.Errorf("%s: %+v", reason, got)
+		}
+	}
+}
+
+func TestHealthNamesTheFileToMend(t *testing.T) {
+	for code, b := range map[string]Backend{
+		"backend-unhealthy":     {Name: "node", Health: HealthUnhealthy, ErrorCount: 1, LastError: "401; set token", ConfigFile: "/home/backends/node.yaml"},
+		"backend-misconfigured": {Name: "node", Health: HealthMisconfigured, LastError: "line 3", ConfigFile: "/home/backends/node.yaml"},
+	} {
+		if got := healthOf(t, b)[code].Recommendation; !strings.Contains(got, b.ConfigFile) {
+			t.Errorf("%s: %s", code, got)
+		}
 	}
 }

@@ -14,9 +14,6 @@ const (
 	StateStopping = "stopping"
 )
 
-// ReasonNoHome is why a service waits whose home is not there (Manager.StateReason).
-const ReasonNoHome = "the home is not there"
-
 // States of a backend's health.
 const (
 	HealthUnknown       = "unknown"
@@ -82,6 +79,9 @@ type Alert struct {
 	Since                 time.Time
 }
 
+// HomeAbsent is the reason of a service that waits for its home to be made or mounted.
+const HomeAbsent = "the home is not there"
+
 // Backend is one backend: the properties of its D-Bus object.
 type Backend struct {
 	Name, Type, Endpoint, Health string
@@ -105,6 +105,8 @@ type Backend struct {
 	// Risk is from 0 to 1, -1 when not known.
 	Risk        float64
 	RiskReasons []string
+	// ConfigFile is the file that configures it, absolute; empty where there is none, and the registry or a mark names it.
+	ConfigFile string
 	// Filesystem says that its type is one of file systems; NeedsSync and NeedsBackup are upstream's.
 	Filesystem, NeedsSync, NeedsBackup bool
 }

@@ -46,6 +46,9 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 
 func degraded(u fsys.Usage, sentinelErr error) []string {
 	var out []string
+	if u.ReadOnly {
+		out = append(out, "it can be read and not written: "+hintReadOnly)
+	}
 	if u.TotalBytes > 0 && u.AvailableBytes < u.TotalBytes/100*scarce {
 		out = append(out, fmt.Sprintf("its disk is nearly full: %s of %s are free", human.Bytes(u.AvailableBytes), human.Bytes(u.TotalBytes)))
 	}

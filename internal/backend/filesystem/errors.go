@@ -18,17 +18,18 @@ type trouble struct {
 }
 
 const (
-	hintRoom   = "make room on its disk, or move the backend to a larger one"
-	hintDisk   = "the disk reports errors: look at the kernel's log, and at the disk's health"
-	hintMount  = "its mount is gone or its server does not answer: mount it again"
-	hintRights = "let the user that runs the service read and write the folder"
+	hintRoom     = "make room on its disk, or move the backend to a larger one"
+	hintDisk     = "the disk reports errors: look at the kernel's log, and at the disk's health"
+	hintMount    = "its mount is gone or its server does not answer: mount it again"
+	hintReadOnly = "its file system is mounted read-only: mount it for writing; after errors of the disk, check it first"
+	hintRights   = "let the user that runs the service read and write the folder"
 )
 
 var troubles = []trouble{
 	{syscall.ENOSPC, backend.ClassQuota, hintRoom},
 	{syscall.EDQUOT, backend.ClassQuota, "the user's quota on its disk is used up: " + hintRoom},
 	{syscall.EFBIG, backend.ClassContent, "the file system can't hold a file of that size"},
-	{syscall.EROFS, backend.ClassConfiguration, "its file system is mounted read-only: mount it for writing; after errors of the disk, check it first"},
+	{syscall.EROFS, backend.ClassConfiguration, hintReadOnly},
 	{syscall.EACCES, backend.ClassAuth, hintRights},
 	{syscall.EPERM, backend.ClassAuth, hintRights},
 	{syscall.EIO, backend.ClassServer, hintDisk},

@@ -363,6 +363,18 @@ func TestNoInodesLeftIsDegraded(t *testing.T) {
 	}
 }
 
+// It can still be read, so others may take content from it; nobody is told that all is well.
+func TestReadOnlyFileSystemIsDegraded(t *testing.T) {
+	dir := smallDisk(t, 8<<20)
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Skipf("it can't be mounted read-only: %v", err)
+	}
+	h, err := open(t, dir, deps()).Check(t.Context())
+	if err != nil || !strings.Contains(h.Degraded, "read-only") {
+		t.Errorf("got %+v %v", h, err)
+	}
+}
+
 func TestLatencyIsMeasured(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -90,6 +92,9 @@ func Open(ctx context.Context, cfg Config, deps Deps) (*Adapter, error) {
 		return nil, refuse(err, "set either token, or username and password, as API.Authorizations in Kubo's configuration has them")
 	}
 	var roots *x509.CertPool
+	if cfg.CAFile != "" && !filepath.IsAbs(cfg.CAFile) {
+		return nil, refuse(fmt.Errorf("ca_file %s is no absolute path", cfg.CAFile), "write it from the root on: /path/to/ca.pem")
+	}
 	if cfg.CAFile != "" {
 		err := deps.Lane.Do(ctx, "read "+cfg.CAFile, deps.ProbeTimeout, func() (err error) { roots, err = readCAs(cfg.CAFile); return err })
 		if err != nil {
@@ -193,6 +198,9 @@ func authorization(cfg *Config, base *url.URL) (string, error) {
 		if strings.HasPrefix(v, "secretref:") {
 			return "", fmt.Errorf("%s is a reference to a secret that was not resolved", name)
 		}
+		if variable.MatchString(v) {
+			return "", fmt.Errorf("%s names the variable %s, and variables are not filled in: write the value itself", name, v)
+		}
 		if strings.ContainsAny(v, "\r\n") {
 			return "", fmt.Errorf("%s contains a line break", name)
 		}
@@ -206,9 +214,14 @@ func authorization(cfg *Config, base *url.URL) (string, error) {
 		r := &http.Request{Header: http.Header{}}
 		r.SetBasicAuth(cfg.Username, cfg.Password)
 		return r.Header.Get("Authorization"), nil
+	case cfg.Password != "":
+		return "", errors.New("password is set without username")
 	}
 	return "", nil
 }
+
+// variable is a value that other programs fill in from their environment.
+var variable = regexp.MustCompile(`^\$\{?[A-Za-z_][A-Za-z0-9_]*\}?$`)
 
 func readCAs(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)

@@ -2,13 +2,18 @@ package ipfs
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+	"syscall"
 
 	"ipfskit.org/intelligent/internal/backend"
 )
@@ -69,24 +74,42 @@ func (s *stream) statusError(resp *http.Response, text []byte) error {
 	if json.Unmarshal(text, &m) == nil && m.Message != "" && resp.StatusCode == http.StatusInternalServerError {
 		return s.rpcError(m.Message)
 	}
-	e := &backend.Error{Op: s.op, Err: fmt.Errorf("%s answers %s: %s", s.c.base.Redacted(), resp.Status, shorten(string(text)))}
+	answers := fmt.Sprintf("%s answers %s", s.c.base.Redacted(), resp.Status)
+	page := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") // for browsers, and of no node
+	if said := shorten(string(text)); said != "" && !page {
+		answers += ": " + said
+	}
+	e := &backend.Error{Op: s.op, Err: errors.New(answers)}
 	switch code := resp.StatusCode; {
+	case code == http.StatusBadRequest && plainToTLS.Match(text):
+		e.Class, e.Hint = backend.ClassConfiguration, hintTLS
 	case code >= 300 && code < 400:
 		e.Class, e.Hint = backend.ClassConfiguration, "it wants to send us to another address, which is never followed: set api_url to the node itself"
 		e.Err = fmt.Errorf("%s answers %s", s.c.base.Redacted(), resp.Status)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
-		e.Class, e.Hint = backend.ClassAuth, "set token, or username and password, to one of API.Authorizations in Kubo's configuration"
+		e.Class, e.Hint = backend.ClassAuth, "set token, or username and password, to what it asks for: one of API.Authorizations in Kubo's configuration"
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed:
-		e.Class, e.Hint = backend.ClassConfiguration, "is this the RPC interface of a Kubo node (port 5001, not the gateway)?"
+		e.Class, e.Hint = backend.ClassConfiguration, hintNode
 	case code == http.StatusBadGateway, code == http.StatusServiceUnavailable, code == http.StatusGatewayTimeout:
 		e.Class, e.Hint = backend.ClassNetwork, "a proxy before the node answers, the node does not"
 	case code == http.StatusInsufficientStorage:
 		e.Class, e.Hint = backend.ClassQuota, "make room on the node's disk"
+	case page:
+		e.Class, e.Hint = backend.ClassConfiguration, hintNode
 	default:
 		e.Class = backend.ClassServer
 	}
 	return e
 }
+
+// Next steps that several errors share.
+const (
+	hintNode = "is this the RPC interface of a Kubo node (port 5001, not the gateway)?"
+	hintTLS  = "one side speaks TLS, the other does not: look at http and https in api_url"
+)
+
+// plainToTLS is what servers say to plain HTTP on a port for TLS.
+var plainToTLS = regexp.MustCompile(`HTTP request (was sent )?to (an )?HTTPS`)
 
 // transportError is a call that has no whole answer.
 func (s *stream) transportError(err error) error {
@@ -104,14 +127,23 @@ func (s *stream) transportError(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	// Nor does our own port, which is another one each time.
+	var op *net.OpError
+	if errors.As(err, &op) && op.Source != nil {
+		err = &net.OpError{Op: op.Op, Net: op.Net, Addr: op.Addr, Err: op.Err}
+	}
 	e.Err, e.Hint = fmt.Errorf("%s: %w", s.c.base.Redacted(), err), "is the node running, and its address right?"
+	var record tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	switch {
 	case errors.As(err, &unknown), errors.As(err, &host):
 		e.Class, e.Hint = backend.ClassAuth, "its certificate is not trusted: set ca_file to the authority that signed it"
-	case strings.Contains(err.Error(), "HTTP response to HTTPS client"): // net/http has no type for it
-		e.Class, e.Hint = backend.ClassConfiguration, "one side speaks TLS, the other does not: look at http and https in api_url"
+	case errors.As(err, &record), // the next two have no type in net/http
+		strings.Contains(err.Error(), "HTTP response to HTTPS client"), strings.Contains(err.Error(), "malformed HTTP response"):
+		e.Class, e.Hint = backend.ClassConfiguration, hintTLS
+	case s.c.base.Scheme == "http" && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)):
+		e.Hint = "is the node running, and its address right, http or https?"
 	}
 	return e
 }

@@ -228,6 +228,6 @@ func (c *client) ask(ctx context.Context, r request, out any) error {
 func notKubo(op string, err error) error {
 	return &backend.Error{
 		Class: backend.ClassServer, Op: op, Err: err,
-		Hint: "is this the RPC interface of a Kubo node (port 5001, not the gateway)?",
+		Hint: hintNode,
 	}
 }

@@ -158,6 +158,9 @@ func TestAnswersAreClassified(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://example.invalid/", http.StatusTemporaryRedirect)
 		}, backend.ClassConfiguration, "never followed"},
+		"TLS is wanted":   {say(400, "Client sent an HTTP request to an HTTPS server.\n"), backend.ClassConfiguration, "https in api_url"},
+		"TLS, by nginx":   {say(400, "The plain HTTP request was sent to HTTPS port"), backend.ClassConfiguration, "https in api_url"},
+		"page":            {html(501, "<html><h1>Unsupported method</h1>"), backend.ClassConfiguration, "501 Not Implemented; is this the RPC"},
 		"disk full":       {say(500, `{"Message":"write: no space left on device","Type":"error"}`), backend.ClassQuota, "room"},
 		"other error":     {say(500, `{"Message":"lock","Type":"error"}`), backend.ClassServer, "lock"},
 		"plain 500":       {say(500, `panic`), backend.ClassServer, "panic"},
@@ -178,6 +181,55 @@ func TestAnswersAreClassified(t *testing.T) {
 				t.Errorf("the message has %d bytes", len(err.Error()))
 			}
 		})
+	}
+}
+
+// html answers as servers do that speak to browsers.
+func html(code int, text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html;charset=utf-8")
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+// A server for TLS breaks plain connections off, or answers with a word of TLS.
+func TestPlainConnectionsToTLSAreToldAlike(t *testing.T) {
+	for answer, class := range map[string]backend.Class{"": backend.ClassNetwork, "\x15\x03\x01\x00\x02\x02\x46": backend.ClassConfiguration} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				if answer != "" {
+					_, _ = c.Read(make([]byte, 4096))
+				} // else what was not read makes a reset of the end
+				_, _ = io.WriteString(c, answer)
+				_ = c.Close()
+			}
+		}()
+		seen := map[string]bool{}
+		for range 3 {
+			_, err := openAt(t, l.Addr().String(), deps()).Check(t.Context())
+			if err == nil || answer != "" && backend.ClassOf(err) != class || !strings.Contains(err.Error(), "https") {
+				t.Errorf("%q: class %s, %v", answer, backend.ClassOf(err), err)
+			}
+			if err != nil && strings.Contains(err.Error(), "->") {
+				t.Errorf("it names our own port, which is another one each time: %v", err)
+			}
+			seen[fmt.Sprint(err)] = true
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		<-done
 	}
 }
 
@@ -486,7 +538,7 @@ func TestEverySpellingOfAnAddress(t *testing.T) {
 	for _, cfg := range []ipfs.Config{
 		{API: "ftp://x"}, {API: "http://"}, {API: "://"}, {API: "/ip4/1.2.3.4"}, {API: "/unix/run/kubo"}, {API: "/ip4/1.2.3.4/udp/1"},
 		{API: "/ip4/1.2.3.4/tcp/1/quic"}, {Token: "a", Username: "b"}, {Token: "secretref:file:x"}, {Token: "a\nb"},
-		{CAFile: "/nonexistent"}, {CAFile: "/dev/null"},
+		{CAFile: "/nonexistent"}, {CAFile: "/dev/null"}, {CAFile: "ca.pem"}, {Password: "b"}, {Token: "${KUBO_TOKEN}"}, {Username: "a", Password: "$KUBO_PASSWORD"},
 	} {
 		cfg.Name = "node1"
 		_, err := ipfs.Open(t.Context(), cfg, deps())
