@@ -48,39 +48,58 @@ type WorkerChange struct {
 	Why string `json:"why"`
 }
 
-// CheckLine is one proof of a backend: it works, or how it failed. By is the kind
-// of task that proved it. LatencyMS is negative when it was not measured.
+// CheckLine is one proof of a backend: it works, or how it failed.
 type CheckLine struct {
-	Time        time.Time
-	Backend, By string
-	OK          bool
-	LatencyMS   float64
-	// Class of the error.
+	// Time of the proof.
+	Time time.Time
+	// Backend is its name.
+	Backend string
+	// By is the kind of the task that proved it.
+	By string
+	// OK says that it works.
+	OK bool
+	// LatencyMS is how long it took to answer, in milliseconds; negative: that was not measured.
+	LatencyMS float64
+	// Class of the error; empty where it works.
 	Class string
 }
 
-// MarkLine is a backend whose last mark was cleared, and how long it was dirty.
-// Why says by whom, if it was not by a sync.
+// MarkLine is a backend whose last mark was cleared.
 type MarkLine struct {
-	Time         time.Time
-	Backend      string
+	// Time at which it was seen to be clean.
+	Time time.Time
+	// Backend is its name.
+	Backend string
+	// DirtySeconds is how long the mark stood.
 	DirtySeconds float64
-	Why          string
+	// Why says by whom it was cleared; empty for a sync.
+	Why string
 }
 
 // SumLine stands for many lines of one subject and backend that are too old to be kept.
 type SumLine struct {
-	What, Resolution string
+	// What is one of HistorySubjects.
+	What string
+	// Resolution is how much time is summed up: ResolutionHour or ResolutionDay.
+	Resolution string
 	// Time is when the hour or the day (UTC) begins.
-	Time    time.Time
+	Time time.Time
+	// Backend is its name.
 	Backend string
 	// Kind of the tasks, or that of those that proved it of checks.
 	Kind string
-	// OK of Count went well.
-	Count, OK int64
-	// Timed of them took from Least to Most, Total in all.
-	Timed              int64
-	Least, Most, Total time.Duration
+	// Count is how many lines it stands for.
+	Count int64
+	// OK is how many of them went well.
+	OK int64
+	// Timed is how many of them have a duration: the following are of these.
+	Timed int64
+	// Least is the shortest duration.
+	Least time.Duration
+	// Most is the longest duration.
+	Most time.Duration
+	// Total is all durations together.
+	Total time.Duration
 }
 
 type checkDoc struct {

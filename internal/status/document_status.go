@@ -308,5 +308,5 @@ func redundancy(p PinFacts) float {
 
 func intervalsOf(i Intervals) intervals {
 	return intervals{int64(i.BucketScan.Seconds()), int64(i.DirtyCheck.Seconds()), int64(i.HealthCheck.Seconds()),
-		int64(i.TaskCheck.Seconds()), int64(i.BackupCheck.Seconds())}
+		0, int64(i.BackupCheck.Seconds())}
 }

@@ -7,26 +7,29 @@ type Code string
 
 // The closed list of codes (contract section 2).
 const (
-	NoSuchBackend      Code = "NoSuchBackend"
-	NoSuchTask         Code = "NoSuchTask"
-	NoSuchWorker       Code = "NoSuchWorker"
-	InvalidArgument    Code = "InvalidArgument"
-	NotReady           Code = "NotReady"
-	Paused             Code = "Paused"
-	NotCancelable      Code = "NotCancelable"
-	RegistryUnreadable Code = "RegistryUnreadable"
-	BackendUnavailable Code = "BackendUnavailable"
-	AccessDenied       Code = "AccessDenied"
-	LimitsExceeded     Code = "LimitsExceeded"
-	Unsupported        Code = "Unsupported"
+	NoSuchBackend      Code = "NoSuchBackend"      // no backend has the name
+	NoSuchTask         Code = "NoSuchTask"         // no task has the id
+	NoSuchWorker       Code = "NoSuchWorker"       // no worker has the name
+	InvalidArgument    Code = "InvalidArgument"    // an argument or option is unknown, of a wrong type or out of its range
+	NotReady           Code = "NotReady"           // the home is being read, or isn't there, or the service leaves the bus
+	Paused             Code = "Paused"             // what was asked for can't begin while it is paused
+	NotCancelable      Code = "NotCancelable"      // the task has ended
+	RegistryUnreadable Code = "RegistryUnreadable" // a registry can't be read; not answered by this version, which goes on with what it read before
+	BackendUnavailable Code = "BackendUnavailable" // the backend can't be used as it is configured, or nothing of it could be queued
+	AccessDenied       Code = "AccessDenied"       // the caller may not do it
+	LimitsExceeded     Code = "LimitsExceeded"     // too much at once
+	Unsupported        Code = "Unsupported"        // this version, or this backend, does not do it
 )
 
 // Error is an answer that is an error: what is wrong, with the value that was, and what to do.
 type Error struct {
-	Code    Code
+	// Code is the last part of its D-Bus name.
+	Code Code
+	// Message is for people.
 	Message string
 }
 
+// Error is the message alone.
 func (e *Error) Error() string { return e.Message }
 
 // Errorf makes an Error.
@@ -53,8 +56,12 @@ func FailureDocument(message string, code Code, next string, exit int) ([]byte, 
 
 // StartAgainError says that the service must be started again: the sandbox of its
 // unit was made before a folder was there, and holds it read-only.
-type StartAgainError struct{ Folder string }
+type StartAgainError struct {
+	// Folder that appeared, as an absolute path.
+	Folder string
+}
 
+// Error says which folder, and what the service does.
 func (e *StartAgainError) Error() string {
 	return e.Folder + " appeared after the start, and is read-only in the sandbox of the unit: the service ends itself to be started again"
 }
