@@ -88,6 +88,8 @@ type monitor struct {
 	settling map[string]bool
 	timer    *time.Timer
 	swept    time.Time
+	// cars is when the home's store of CARs had changed last, at the sweep before.
+	cars time.Time
 }
 
 const (
@@ -110,6 +112,9 @@ func (s *Service) trusted() bool {
 
 // change looks at what a change is about.
 func (m *monitor) change(ctx context.Context, c watch.Change) error {
+	if c.Everything && c.Sweep {
+		m.sweepCARs()
+	}
 	switch {
 	case c.Home && c.There:
 		return m.s.attach(ctx, m.p)
@@ -128,6 +133,25 @@ func (m *monitor) change(ctx context.Context, c watch.Change) error {
 		m.name(ctx, c.Rel)
 	}
 	return nil
+}
+
+// sweepCARs looks whether CARs came into the home's store where nobody watches it, at the
+// cost of one stat. One that is being written changes the folder once: for a while it is looked at again.
+func (m *monitor) sweepCARs() {
+	m.s.mu.Lock()
+	h, w := m.s.home, m.s.watcher
+	m.s.mu.Unlock()
+	if h == nil || w == nil {
+		return
+	}
+	if st := w.Stats(); st.Watched > 0 && st.Unwatched == 0 && !st.Network {
+		return
+	}
+	now, before := h.CARsChanged(), m.cars
+	m.cars = now
+	if young := m.s.clk.Now().Sub(now) < 4*m.s.config().Dirty; !now.Equal(before) || young {
+		m.s.sourceAppeared()
+	}
 }
 
 // name looks at one file.

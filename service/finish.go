@@ -103,6 +103,9 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 // healthChanged tells of a backend's health. The caller holds mu.
 func (s *Service) healthChanged(e *entry, before, after, why string) {
 	s.hist.Health(s.clk.Now(), e.name, before, after, why)
+	if before == status.HealthUnhealthy {
+		s.worksAgain(e)
+	}
 	s.tell(status.Event{Kind: status.BackendHealth, Backend: e.name, Old: before, New: after, Why: why})
 }
 

@@ -44,9 +44,12 @@ func (p indexedPins) Update(ctx context.Context, rows []home.PinUpdate) error {
 
 // indexPins brings the pin index up to date: single rows that a sync wrote, and
 // whole mappings that are others than before, of all backends or of those that
-// are named. It runs behind the readings, in the metadata reader; nothing waits for it.
-func (s *Service) indexPins(ctx context.Context, h *home.Home, cat *catalog.Catalog, want metaWant, names []string, all bool, beat func()) {
-	changed, err := s.indexMappings(ctx, h, cat, want, names, all, beat)
+// are named. What blocked backends wait for is noted on the way. It runs behind the readings, in the metadata reader; nothing waits for it.
+func (s *Service) indexPins(ctx context.Context, h *home.Home, cat *catalog.Catalog, want metaWant, names []string, all bool, waits *awaited, beat func()) {
+	for name, rows := range want.rows {
+		waits.stored(name, rows)
+	}
+	changed, err := s.indexMappings(ctx, h, cat, want, names, all, waits, beat)
 	var levels map[int]int
 	if err == nil && len(want.rows) > 0 { // also where mappings of other backends were read
 		levels, err = s.indexRows(ctx, want.rows)
@@ -92,7 +95,7 @@ func (s *Service) indexRows(ctx context.Context, rows map[string][]pinindex.Row)
 }
 
 // indexMappings reads the mappings that are others than the index holds, and tells whether there were any.
-func (s *Service) indexMappings(ctx context.Context, h *home.Home, cat *catalog.Catalog, want metaWant, names []string, all bool, beat func()) (changed bool, err error) {
+func (s *Service) indexMappings(ctx context.Context, h *home.Home, cat *catalog.Catalog, want metaWant, names []string, all bool, waits *awaited, beat func()) (changed bool, err error) {
 	if !all && len(names) == 0 {
 		return false, nil
 	}
@@ -137,6 +140,7 @@ func (s *Service) indexMappings(ctx context.Context, h *home.Home, cat *catalog.
 		for i, p := range pins {
 			m.Rows[i] = pinindex.Row{CID: p.CID, Status: p.Status}
 		}
+		waits.stored(name, m.Rows)
 		delete(want.rows, name) // they are among these
 		batch = append(batch, m)
 		if rows += len(pins); rows >= indexBatch {

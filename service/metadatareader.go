@@ -87,12 +87,16 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 		s.mu.Unlock()
 	}
 	s.lookAtBackups(ctx, p, want.buckets)
-	s.indexPins(ctx, h, cat, want, names, all || want.index, p.Beat)
+	waits := s.awaits()
+	s.indexPins(ctx, h, cat, want, names, all || want.index, waits, p.Beat)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastScan = s.clk.Now()
 	for _, n := range names {
 		s.update(n, false)
+	}
+	for n := range waits.found { // after the updates: they say where to look
+		s.lookSoon(s.entries[n])
 	}
 	s.noteLevel()
 	if len(names) > 0 || want.buckets {

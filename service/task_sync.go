@@ -278,21 +278,3 @@ func syncText(o pinsync.Outcome) string {
 	}
 	return strings.Join(parts, ", ")
 }
-
-// sourceAppeared lets what is blocked for want of content be tried again.
-func (s *Service) sourceAppeared() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lookForSources()
-}
-
-// lookForSources is sourceAppeared for who holds mu: also where one may have come unheard.
-func (s *Service) lookForSources() {
-	now := s.clk.Now()
-	for _, e := range s.entries {
-		if e.blocked.Reason != "" && now.Before(e.blocked.Until) {
-			e.blocked.Until = now
-			s.look(e)
-		}
-	}
-}

@@ -18,6 +18,15 @@ import (
 // CARFile is the name of the CAR of a CID below the home.
 func CARFile(cid string) string { return path.Join(dirCars, cid+".car") }
 
+// CARsChanged is when a name came to the home's own store of CARs last, or went; zero where there is none.
+func (h *Home) CARsChanged() time.Time {
+	fi, err := h.root.Stat(dirCars)
+	if err != nil {
+		return time.Time{}
+	}
+	return fi.ModTime()
+}
+
 // OpenCAR opens the CAR of a CID in the home's own store; fs.ErrNotExist when there is none.
 func (h *Home) OpenCAR(_ context.Context, cid string) (io.ReadCloser, int64, error) {
 	if !safeName(cid) {

@@ -1,0 +1,104 @@
+package service
+
+import (
+	"slices"
+	"time"
+
+	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/pinindex"
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// What is blocked for want of content is looked for again when a source may have come:
+// a CAR in the home, a row in another backend's mapping, a backend that works again.
+
+// sourceAppeared lets what is blocked for want of content be tried again.
+func (s *Service) sourceAppeared() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lookForSources()
+}
+
+// lookForSources is sourceAppeared for who holds mu: also where one may have come unheard.
+func (s *Service) lookForSources() {
+	now := s.clk.Now()
+	for _, e := range s.entries {
+		if e.blocked.Reason != "" && now.Before(e.blocked.Until) {
+			e.blocked.Until = now
+			s.look(e)
+		}
+	}
+}
+
+// awaitedGap is the least time between two looks of one blocked backend at what others
+// may have got: their mappings can change with every pin.
+const awaitedGap = time.Minute
+
+// awaited are the CIDs that blocked backends wait for.
+type awaited struct {
+	// by has the backends that wait for a CID, found those that wait for one that another has now.
+	by    map[string][]string
+	found map[string]bool
+}
+
+// awaits gathers what is waited for now.
+func (s *Service) awaits() *awaited {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := &awaited{by: map[string][]string{}, found: map[string]bool{}}
+	for _, name := range s.totals.blocked {
+		e := s.entries[name]
+		if e.blocked.Reason == "" || e.cat == nil || e.cat.Dirty == nil {
+			continue
+		}
+		for _, cid := range e.cat.Dirty.CIDs {
+			a.by[cid] = append(a.by[cid], name)
+		}
+	}
+	return a
+}
+
+// stored notes what a backend's mapping lists.
+func (a *awaited) stored(backend string, rows []pinindex.Row) {
+	if len(a.by) == 0 {
+		return
+	}
+	for _, r := range rows {
+		if r.Status != home.PinStored {
+			continue
+		}
+		for _, name := range a.by[r.CID] {
+			if name != backend {
+				a.found[name] = true
+			}
+		}
+	}
+}
+
+// lookSoon lets a blocked backend look for its content again, not twice in awaitedGap. The caller holds mu.
+func (s *Service) lookSoon(e *entry) {
+	if e == nil || e.blocked.Reason == "" {
+		return
+	}
+	next := later(s.clk.Now(), e.blocked.Until.Add(awaitedGap-s.rules.BlockedRetry))
+	if !next.Before(e.blocked.Until) {
+		return
+	}
+	e.blocked.Until = next
+	if t := e.live[status.KindPinSync]; t != nil && t.State == status.TaskBlocked {
+		t.NextTry = next
+	}
+	s.look(e)
+}
+
+// worksAgain lets those look for content that may be on a backend which failed until now. The caller holds mu.
+func (s *Service) worksAgain(e *entry) {
+	if e.cat == nil || e.cat.Pins.Total == 0 {
+		return
+	}
+	for _, name := range slices.Clone(s.totals.blocked) { // looking may change it
+		if name != e.name {
+			s.lookSoon(s.entries[name])
+		}
+	}
+}
