@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/doctor"
 	"ipfskit.org/intelligent/internal/privatebus"
 )
 
@@ -145,9 +147,31 @@ func (a *app) lastWords() string {
 	return ""
 }
 
+// outOfReach finds a service that has our home and is not on a bus that we look at: it
+// has the environment of another session. Nil where there is none.
+func (a *app) outOfReach(ctx context.Context) *fault {
+	p, err := config.FindPaths(a.env.Getenv, a.system)
+	if err != nil {
+		return nil
+	}
+	owner, held := doctor.ServedBy(ctx, a.clk, askLimit, p.Home)
+	if !held {
+		return nil
+	}
+	next := "call it with the XDG_RUNTIME_DIR of its session, or end it: kill " + strconv.Itoa(owner.PID)
+	if strings.Contains(owner.Bus, ":") { // an address
+		next = fmt.Sprintf("%s --bus %s …, or end it: kill %d", a.name, owner.Bus, owner.PID)
+	}
+	return &fault{code: ExitNotRunning, next: next, err: fmt.Errorf("%w here: process %d on %s has the home %s, and is on a bus that can't be found from here",
+		client.ErrNotRunning, owner.PID, owner.Host, p.Home)}
+}
+
 // notRunning says so, why it ended last where the service manager knows, and what to type.
 func (a *app) notRunning(ctx context.Context, err error) *fault {
 	text := err.Error()
+	if f := a.outOfReach(ctx); f != nil {
+		return f
+	}
 	why := a.unit().lastEnd(ctx)
 	if why == "" {
 		why = a.lastWords()

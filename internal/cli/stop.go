@@ -37,6 +37,9 @@ func (a *app) stopIt(ctx context.Context, pid uint32, err error) (was bool, _ er
 	case errors.Is(err, client.ErrNotRunning) && u.active(ctx): // not on the bus yet, or between two tries
 		err = u.systemctl(ctx, "stop")
 	case errors.Is(err, client.ErrNotRunning):
+		if f := a.outOfReach(ctx); f != nil {
+			return false, f
+		}
 		a.say("It is not running.")
 		return false, nil
 	case err != nil:

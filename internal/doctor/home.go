@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/internal/catalog"
+	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/redact"
@@ -146,12 +147,24 @@ func (v *visit) homeWritable(ctx context.Context) {
 	}
 }
 
+// ServedBy tells who has the home at path; false where nobody does, or the home does not answer within limit.
+func ServedBy(ctx context.Context, clk clock.Clock, limit time.Duration, path string) (owner home.Owner, held bool) {
+	owner, err := bounded(ctx, clk, limit, "look who has "+path, func() (home.Owner, error) {
+		o, held := home.ServedBy(path)
+		if !held {
+			return o, fs.ErrNotExist
+		}
+		return o, nil
+	})
+	return owner, err == nil
+}
+
 // homeLock finds a service that has the home, and does not answer here.
-func (v *visit) homeLock(context.Context) {
+func (v *visit) homeLock(ctx context.Context) {
 	if v.home == nil {
 		return
 	}
-	owner, held := home.ServedBy(v.Paths.Home)
+	owner, held := ServedBy(ctx, v.Clock, v.Probe, v.Paths.Home)
 	if !held || v.Service != nil && owner.PID == int(v.Service.PID) {
 		return
 	}
