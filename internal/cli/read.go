@@ -178,6 +178,9 @@ func (a *app) backendsCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := held(ctx, c, all); err != nil {
+			return err
+		}
 		if a.json {
 			doc, err := status.BackendsDocument(all, "")
 			if err != nil {
@@ -189,27 +192,23 @@ func (a *app) backendsCommand() *cobra.Command {
 			a.showNoBackends(state)
 			return nil
 		}
-		held := map[string]string{} // the rows of the list don't tell
-		for _, how := range []string{"blocked", "paused"} {
-			some, err := listBackends(ctx, c, how)
-			if err != nil {
-				return err
-			}
-			for _, b := range some {
-				held[b.Name] += ", " + how
-			}
-		}
 		var rows [][]string
 		for _, b := range all {
 			state := "clean"
 			if b.Dirty {
 				state = fmt.Sprintf("dirty (%d)", b.PendingActions)
 			}
+			if b.Blocked != "" {
+				state += ", blocked"
+			}
+			if b.Paused {
+				state += ", paused"
+			}
 			response := "-"
 			if b.ResponseMS > 0 {
 				response = fmt.Sprintf("%.1f ms", b.ResponseMS)
 			}
-			rows = append(rows, []string{b.Name, b.Type, b.Health, state + held[b.Name], response})
+			rows = append(rows, []string{b.Name, b.Type, b.Health, state, response})
 		}
 		a.table([]string{"BACKEND", "TYPE", "HEALTH", "STATE", "RESPONSE"}, rows)
 		return nil
@@ -229,6 +228,30 @@ func listBackends(ctx context.Context, c *client.Client, state string) (all []st
 			return all, nil
 		}
 	}
+}
+
+// held says which backends are blocked or paused: the rows of the list don't tell.
+func held(ctx context.Context, c *client.Client, all []status.Backend) error {
+	for _, how := range []string{"blocked", "paused"} {
+		some, err := listBackends(ctx, c, how)
+		if err != nil {
+			return err
+		}
+		names := map[string]bool{}
+		for _, b := range some {
+			names[b.Name] = true
+		}
+		for i := range all {
+			switch b := &all[i]; {
+			case !names[b.Name]:
+			case how == "blocked":
+				b.Blocked = how // why, is not asked for
+			default:
+				b.Paused = true
+			}
+		}
+	}
+	return nil
 }
 
 // showNoBackends says that there are none, or none in a state.

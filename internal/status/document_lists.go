@@ -56,13 +56,17 @@ type backendLine struct {
 	Pending uint64 `json:"pending_actions"`
 	// Milliseconds that a check takes: a mean in which the last sixteen or so count; 0.0 for none.
 	ResponseMS float `json:"response_time_ms"`
+	// Whether it is dirty and waits for what nobody here has; why, status tells.
+	Blocked bool `json:"is_blocked"`
+	// Whether nothing new begins for it: a person or its configuration paused it.
+	Paused bool `json:"paused"`
 }
 
 // BackendsDocument is what `backends --json` prints: one page; the cursor is empty at the end.
 func BackendsDocument(page []Backend, cursor string) ([]byte, error) {
 	d := backendsDoc{Backends: make([]backendLine, 0, len(page)), Cursor: cursor}
 	for _, b := range page {
-		d.Backends = append(d.Backends, backendLine{b.Name, b.Type, b.Health, b.Dirty, b.PendingActions, float(b.ResponseMS)})
+		d.Backends = append(d.Backends, backendLine{b.Name, b.Type, b.Health, b.Dirty, b.PendingActions, float(b.ResponseMS), b.Blocked != "", b.Paused})
 	}
 	return marshal("backends", d)
 }
