@@ -27,7 +27,18 @@ func (e Entry) IsDir() bool { return e.Type.IsDir() }
 
 // Dir is a folder that is held open, so that a look at each of its files costs
 // one call of the kernel, and no memory that lasts.
-type Dir struct {
+type Dir interface {
+	// Entries lists the folder, sorted by name. Unlike those of an os.File in an os.Root
+	// its entries are not looked at one by one where the folder tells their types.
+	Entries() ([]Entry, error)
+	// Look describes name, or what lies in a folder of this one ("folder/name"). The folder
+	// must be one: of a link to a folder the caller asks the Root, which can't be left.
+	Look(name string) (Look, error)
+	// Close lets the folder go.
+	Close() error
+}
+
+type osDir struct {
 	f    *os.File
 	name string
 }
@@ -44,20 +55,17 @@ type Look struct {
 }
 
 // OpenDir opens a folder inside a root.
-func (o *osRoot) OpenDir(name string) (*Dir, error) {
+func (o *osRoot) OpenDir(name string) (Dir, error) {
 	f, err := o.dir(name)
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{f: f, name: name}, nil
+	return &osDir{f: f, name: name}, nil
 }
 
-// Close lets the folder go.
-func (d *Dir) Close() error { return d.f.Close() }
+func (d *osDir) Close() error { return d.f.Close() }
 
-// Look describes name, or what lies in a folder of this one ("folder/name"). The
-// folder must be one: of a link to a folder the caller asks the Root, which can't be left.
-func (d *Dir) Look(name string) (Look, error) {
+func (d *osDir) Look(name string) (Look, error) {
 	var st unix.Stat_t
 	for {
 		err := unix.Fstatat(int(d.f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
@@ -71,9 +79,7 @@ func (d *Dir) Look(name string) (Look, error) {
 	}
 }
 
-// Entries lists the folder, sorted by name. Unlike those of an os.File in an
-// os.Root its entries are not looked at one by one where the folder tells their types.
-func (d *Dir) Entries() ([]Entry, error) {
+func (d *osDir) Entries() ([]Entry, error) {
 	var out []Entry
 	buf := make([]byte, 32<<10)
 	for {
@@ -102,7 +108,7 @@ const (
 	direntName   = unsafe.Offsetof(unix.Dirent{}.Name)
 )
 
-func (d *Dir) parse(buf []byte, out []Entry) ([]Entry, error) {
+func (d *osDir) parse(buf []byte, out []Entry) ([]Entry, error) {
 	for len(buf) > int(direntName) {
 		length := int(binary.NativeEndian.Uint16(buf[direntLength:]))
 		if length <= int(direntName) || length > len(buf) {

@@ -57,7 +57,7 @@ type Root interface {
 	// ReadDir lists a folder, sorted by name.
 	ReadDir(name string) ([]Entry, error)
 	// OpenDir opens a folder, for looks at many of its files.
-	OpenDir(name string) (*Dir, error)
+	OpenDir(name string) (Dir, error)
 	// Rename replaces newname atomically.
 	Rename(oldname, newname string) error
 	// Exchange swaps two names atomically, or fails with ErrNoExchange.

@@ -464,3 +464,29 @@ func TestNamesWithALeadingDotAreRead(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// A look that fails is no absence: the mark is read, and what is wrong with it is said.
+func TestAMarkThatCannotBeLookedAtIsNotGone(t *testing.T) {
+	h := newHome(t)
+	h.put(t, dirMarks+"/nas_dirty.json", mark)
+	d := h.dirty(t, "nas")
+	plain := h.root
+	h.root = faulty.Wrap(plain, func(op, name string) error {
+		if op == "look" && name == dirMarks+"/nas_dirty.json" {
+			return &fs.PathError{Op: "lstat", Path: name, Err: syscall.EIO}
+		}
+		return nil
+	})
+	if names, err := h.ChangedMarks(t.Context(), map[string]*Dirty{"nas": d}); err != nil || !slices.Equal(names, []string{"nas"}) {
+		t.Errorf("to be read again: %q %v", names, err)
+	}
+	h.root = faulty.Wrap(plain, func(op, name string) error {
+		if op == "look" {
+			return &fs.PathError{Op: "lstat", Path: name, Err: fs.ErrNotExist}
+		}
+		return nil
+	})
+	if names, err := h.ChangedMarks(t.Context(), map[string]*Dirty{"nas": d}); err != nil || !slices.Equal(names, []string{"nas"}) {
+		t.Errorf("one that went between the list and the look: %q %v", names, err)
+	}
+}

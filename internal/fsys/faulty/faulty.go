@@ -4,12 +4,13 @@ package faulty
 
 import (
 	"io/fs"
+	"path"
 
 	"ipfskit.org/intelligent/internal/fsys"
 )
 
 // Before is asked before each call. It may wait; its error takes the call's place.
-// op is one of open, create, stat, lstat, readdir, opendir, rename, exchange, link, remove,
+// op is one of open, create, stat, lstat, readdir, opendir, look, rename, exchange, link, remove,
 // mkdir, chmod, syncdir, statfs, read, write, fsync, truncate.
 type Before func(op, name string) error
 
@@ -65,11 +66,35 @@ func (r *root) ReadDir(name string) ([]fsys.Entry, error) {
 	return r.Root.ReadDir(name)
 }
 
-func (r *root) OpenDir(name string) (*fsys.Dir, error) {
+func (r *root) OpenDir(name string) (fsys.Dir, error) {
 	if err := r.before("opendir", name); err != nil {
 		return nil, err
 	}
-	return r.Root.OpenDir(name)
+	d, err := r.Root.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &dir{Dir: d, name: name, before: r.before}, nil
+}
+
+type dir struct {
+	fsys.Dir
+	name   string
+	before Before
+}
+
+func (d *dir) Entries() ([]fsys.Entry, error) {
+	if err := d.before("readdir", d.name); err != nil {
+		return nil, err
+	}
+	return d.Dir.Entries()
+}
+
+func (d *dir) Look(name string) (fsys.Look, error) {
+	if err := d.before("look", path.Join(d.name, name)); err != nil {
+		return fsys.Look{}, err
+	}
+	return d.Dir.Look(name)
 }
 
 func (r *root) Rename(oldname, newname string) error {
