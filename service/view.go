@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -102,7 +103,7 @@ func (s *Service) retarget(e *entry) {
 	}
 	spec, err := specOf(e.cat)
 	if err == nil && !types.Has(spec.Type) {
-		err = fmt.Errorf("type %q has no adapter yet; types that can be used: %v", spec.Type, types.Names())
+		err = fmt.Errorf("type %q has no adapter yet (types that can be synced: %s); say enabled: false in its configuration to leave it to others", spec.Type, strings.Join(types.Names(), ", "))
 	}
 	if err != nil {
 		e.misconfigured = plainError(err)

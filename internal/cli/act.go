@@ -60,7 +60,10 @@ func (a *app) syncCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.follow(ctx, c, ids, w, "There is nothing to sync.")
+		if len(ids) == 0 && !a.json {
+			return a.nothingToSync(ctx, c)
+		}
+		return a.follow(ctx, c, ids, w, "")
 	})
 	return cmd
 }
@@ -176,7 +179,8 @@ func (a *app) follow(ctx context.Context, c *client.Client, ids []uint64, w wait
 		}
 		if len(ids) == 0 {
 			a.say(nothing)
-			return a.dirtyAllTheSame(ctx, c)
+			a.note("What is wrong: " + a.name + " health")
+			return nil
 		}
 		a.say(fmt.Sprintf("Queued: %s.", numbers(ids)))
 		a.note("To see how it goes: " + a.name + " task show " + strconv.FormatUint(ids[0], 10))
@@ -200,8 +204,9 @@ func (a *app) follow(ctx context.Context, c *client.Client, ids []uint64, w wait
 	return outcome(exitOf(tasks))
 }
 
-// dirtyAllTheSame says that there is something to do, where nothing could be queued.
-func (a *app) dirtyAllTheSame(ctx context.Context, c *client.Client) error {
+// nothingToSync says so, and that something is dirty all the same where it is.
+func (a *app) nothingToSync(ctx context.Context, c *client.Client) error {
+	a.say("There is nothing to sync.")
 	m, err := c.Properties(ctx)
 	if err == nil && m.DirtyBackends > 0 {
 		a.note(fmt.Sprintf("Dirty and not to be synced as configured: %s. Next: %s health", human.Count(m.DirtyBackends, "backend", "backends"), a.name))

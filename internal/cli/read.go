@@ -50,7 +50,7 @@ func (a *app) showInsights(doc []byte) error {
 	if avg, ok := v.Backends.Responses["average_ms"]; ok {
 		out("Response: %.1f ms on average, %.1f ms at most", avg, v.Backends.Responses["max_ms"])
 	}
-	out("Pins:     %d%s", v.Pins.Total, distribution(v.Pins.ByStatus))
+	out("Pins:     %d in mappings%s", v.Pins.Total, distribution(v.Pins.ByStatus))
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
 		out("          %s on %s", human.Count(v.Pins.Redundancy[level], "CID", "CIDs"), backendsWord(level))
 	}
@@ -103,7 +103,7 @@ func (a *app) showExplain(doc []byte) error {
 	if err := decode(doc, &v); err != nil {
 		return err
 	}
-	a.showBackend(v.Backend, v.Details, true)
+	a.showBackendBut(v.Backend, v.Details, true, v.Decision)
 	for _, line := range v.Decision {
 		a.tell("  - ", "    ", line)
 	}
@@ -145,7 +145,7 @@ func (a *app) errorsCommand() *cobra.Command {
 			return a.printJSON(doc)
 		}
 		if len(page) == 0 {
-			a.say("Nothing went wrong.")
+			a.say("No error is recorded; what is wrong now: " + a.name + " health")
 			return nil
 		}
 		var rows [][]string

@@ -44,7 +44,7 @@ func (a *app) statusCommand() *cobra.Command {
 		if err := decode(doc, &v); err != nil {
 			return err
 		}
-		a.showStatus(v, detailed || len(args) > 0 || state != "", state)
+		a.showStatus(v, detailed || len(args) > 0 || state != "", detailed, state)
 		return nil
 	})
 	return cmd
@@ -56,8 +56,9 @@ func noneIn(state string) string { return "No backend is " + state + "." }
 // countsIndent is below the words of the lines that count things.
 const countsIndent = "          "
 
-// showStatus prints problems first; a state that was asked for is named where nothing is in it.
-func (a *app) showStatus(v statusView, detailed bool, state string) {
+// showStatus prints problems first: all of the backends that are shown where detailed, and all
+// workers where asked for. A state that was asked for is named where nothing is in it.
+func (a *app) showStatus(v statusView, detailed, workers bool, state string) {
 	a.line(a.style.bold(headline(v)), "  ")
 	if v.Service.Reason != "" {
 		a.line(a.style.warn(v.Service.Reason), "  ")
@@ -88,7 +89,7 @@ func (a *app) showStatus(v statusView, detailed bool, state string) {
 	for _, t := range v.Tasks.Running {
 		a.line(fmt.Sprintf("  task %d: %s %s: %s", t.ID, t.Kind, t.Backend, a.progress(t)), "    ")
 	}
-	a.showWorkers(v, detailed)
+	a.showWorkers(v, workers)
 	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 || v.Service.State == status.StateWaiting || v.Service.State == status.StateDegraded {
 		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
@@ -144,7 +145,7 @@ func (a *app) counts(v statusView) []string {
 	}
 	lines = append(lines,
 		fmt.Sprintf("Tasks:    %d running, %d waiting, %d done, %d failed", v.Tasks.Active, v.Tasks.Queued, v.Tasks.Completed, v.Tasks.Failed),
-		fmt.Sprintf("Content:  %s, %s", human.Count(s.Buckets, "bucket", "buckets"), human.Count(v.Pins.Total, "pin", "pins")))
+		fmt.Sprintf("Content:  %s, %s", human.Count(s.Buckets, "bucket", "buckets"), human.Count(v.Pins.Total, "pin in mappings", "pins in mappings")))
 	if v.Service.Paused {
 		until := "until: " + a.name + " resume"
 		if v.Service.PausedUntil != nil {
@@ -233,6 +234,11 @@ func (b backendView) why() []string {
 
 // showBackend prints what needs attention of a backend; detailed: all of it.
 func (a *app) showBackend(name string, b backendView, detailed bool) {
+	a.showBackendBut(name, b, detailed, nil)
+}
+
+// showBackendBut is showBackend without what is wrong with it where one of the lines that follow says that too.
+func (a *app) showBackendBut(name string, b backendView, detailed bool, follow []string) {
 	words, why := a.standing(b, detailed), b.why()
 	if len(words)+len(why) == 0 {
 		return
@@ -242,7 +248,9 @@ func (a *app) showBackend(name string, b backendView, detailed bool) {
 	}
 	a.line(fmt.Sprintf("  %s: %s", name, strings.Join(words, ", ")), "    ")
 	for _, w := range why {
-		a.tell("    ", "    ", w)
+		if !slices.ContainsFunc(follow, func(line string) bool { return strings.Contains(line, w) }) {
+			a.tell("    ", "    ", w)
+		}
 	}
 	if !detailed {
 		return

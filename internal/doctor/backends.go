@@ -49,14 +49,20 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 		if path := rowPath(b); path != "" {
 			v.folder(ctx, b.Name, path)
 		} else if b.Row == nil || b.Row.Endpoint == "" {
-			v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
-				"only a dirty mark or a row of the registry names it", fmt.Sprintf("configure it in backends/%s.yaml, or remove its mark", b.Name))
+			why, mend := "only a dirty mark names it", "configure it in "+filepath.Join(v.Paths.Home, home.BackendsDir, b.Name+".yaml")
+			if b.Row != nil {
+				why = "the backend registry names it, and does not say where it is"
+			}
+			if b.IsDirty() {
+				mend += ", or give up what its mark asks for: ipfs-kit-intelligent dismiss " + b.Name
+			}
+			v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration", why, mend)
 		}
 	case c.Err != nil:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
 	case !v.Serves(c.Type):
 		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, c.RawType),
-			fmt.Sprintf("types that can: %v", types.Names()), "leave it to ipfs_kit, and say enabled: false in "+filepath.Join(v.Paths.Home, c.File)+" so that it is not counted")
+			"types that can: "+strings.Join(types.Names(), ", "), "leave it to ipfs_kit, and say enabled: false in "+filepath.Join(v.Paths.Home, c.File)+" so that it is not counted")
 	case c.IsFilesystem():
 		v.folder(ctx, b.Name, c.RootPath())
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/catalog"
@@ -60,7 +61,13 @@ func (v *visit) dirty(context.Context) {
 func (v *visit) content(ctx context.Context) {
 	const mend = "put its CAR into ~/.ipfs_kit/cars/CID.car, bring a backend that has it back, or give it up: ipfs-kit-intelligent dismiss "
 	if v.Service != nil {
+		found := v.said()
 		for _, b := range v.Service.Blocked {
+			if slices.ContainsFunc(found, func(f status.Finding) bool {
+				return f.Subject == b.Name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter")
+			}) {
+				continue // that is what it waits for
+			}
 			v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for something that is not here", b.Blocked, mend+b.Name)
 		}
 		return

@@ -383,3 +383,16 @@ func TestAFileThatCannotBeReadIsToldOnce(t *testing.T) {
 		t.Errorf("%q, want %q", told, want)
 	}
 }
+
+// A dirty backend that can't be used waits for its configuration, and not for content.
+func TestWhatABackendThatCannotBeUsedWaitsForIsSaidOnce(t *testing.T) {
+	w := newWorld(t)
+	w.configure("pigeon", "type: carrier_pigeon\n")
+	w.o.Service.Blocked = []status.Backend{{Name: "pigeon", Blocked: "type has no adapter"}}
+	w.finds("no-adapter")
+	w.misses("content-without-source")
+	w.mark("ghost", time.Now(), aCID)
+	if f := w.finds("backend-misconfigured"); f.Subject != "ghost" || !strings.Contains(f.Why, "only a dirty mark") || !strings.Contains(f.Mend, "dismiss ghost") {
+		t.Errorf("%+v", f)
+	}
+}

@@ -134,8 +134,11 @@ func backendIssues(f Facts) []issue {
 		}
 		switch b.Health {
 		case HealthMisconfigured:
-			add(SeverityError, "backend-misconfigured", "backend "+name+" can't be used as it is configured", b.LastError,
-				"mend "+orText(b.ConfigFile, "its configuration")+", which is read at once; more: ipfs-kit-intelligent explain "+name, time.Time{})
+			what, mend := "backend "+name+" can't be used as it is configured", "mend "+orText(b.ConfigFile, "its configuration")+", which is read at once; more: ipfs-kit-intelligent explain "+name
+			if b.Dirty {
+				what, mend = what+", and is dirty", mend+"; or give its actions up: ipfs-kit-intelligent dismiss "+name
+			}
+			add(SeverityError, "backend-misconfigured", what, b.LastError, mend, b.DirtySince)
 		case HealthUnhealthy:
 			if b.ErrorCount == 0 && !b.LastCheck.IsZero() {
 				add(SeverityWarning, "backend-unhealthy", "backend "+name+" failed, and its last check went well", "it is healthy again after some in a row",
@@ -151,13 +154,14 @@ func backendIssues(f Facts) []issue {
 			add(SeverityWarning, "backend-degraded", what, b.LastError, whenMended(b), b.LastCheck)
 		}
 		switch {
+		case b.Health == HealthMisconfigured: // that is all that it waits for
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
 				"provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
 		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
 			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
 				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
-		case b.Dirty && b.Health != HealthMisconfigured:
+		case b.Dirty:
 			why := "its turn comes"
 			if b.LastError != "" {
 				why = "it waits until the backend works"

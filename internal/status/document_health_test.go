@@ -53,6 +53,10 @@ func TestAWrongConfigurationIsToldOnce(t *testing.T) {
 	if len(got) != 1 || got["backend-misconfigured"].What == "" {
 		t.Errorf("%+v", got)
 	}
+	b.Dirty, b.Blocked = true, b.LastError // that is what it waits for, too
+	if got := healthOf(t, b); len(got) != 1 || !strings.Contains(got["backend-misconfigured"].Recommendation, "dismiss nas") {
+		t.Errorf("%+v", got)
+	}
 	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" {
 		t.Errorf("%+v", got)
 	}

@@ -136,8 +136,8 @@ func Open(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
 	if !ok {
 		return nil, &backend.Error{
 			Class: backend.ClassConfiguration, Op: fmt.Sprintf("open backend %s", s.Name),
-			Err:  fmt.Errorf("%w: type %q has no adapter yet", errors.ErrUnsupported, s.Type),
-			Hint: fmt.Sprintf("types that can be used: %v", Names()),
+			Err:  fmt.Errorf("type %q has no adapter yet: %w", s.Type, errors.ErrUnsupported),
+			Hint: "types that can be used: " + strings.Join(Names(), ", "),
 		}
 	}
 	return f.open(ctx, s, d)
