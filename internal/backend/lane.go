@@ -66,6 +66,7 @@ type OverdueError struct {
 	Since time.Time
 }
 
+// Error is the call, and since when it has not returned.
 func (e *OverdueError) Error() string {
 	return fmt.Sprintf("%q has not returned since %s", e.What, e.Since.Format(time.RFC3339))
 }
@@ -152,16 +153,6 @@ func (l *Lane) Idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.running) == 0
-}
-
-// Overdue tells what hangs for the longest, and since when.
-func (l *Lane) Overdue() (what string, since time.Time, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c := l.oldestOverdue(); c != nil {
-		return c.What, c.since, true
-	}
-	return "", time.Time{}, false
 }
 
 // Wait returns when no call runs, those that nobody waits for included, or with

@@ -39,9 +39,6 @@ type Bus struct {
 	stderr  *bytes.Buffer
 }
 
-// PID is the process of the bus.
-func (b *Bus) PID() int { return b.cmd.Process.Pid }
-
 // Address is where the private bus of a runtime folder is, if one runs.
 func Address(dir string) string {
 	return "unix:path=" + escape(filepath.Join(dir, socket))
@@ -178,9 +175,6 @@ func (b *Bus) listening(ctx context.Context, r *os.File, clk clock.Clock) error 
 	<-said
 	return fmt.Errorf("start a private bus: %w", err)
 }
-
-// Exited is closed when the bus has ended, by itself or by Close.
-func (b *Bus) Exited() <-chan struct{} { return b.exited }
 
 // Close ends the bus.
 func (b *Bus) Close() error {

@@ -29,6 +29,7 @@ type Op struct {
 
 // Options of a queue.
 type Options struct {
+	// Clock of aging and wakes.
 	Clock clock.Clock
 	// Limit is how many operations may be out at once.
 	Limit int
@@ -148,16 +149,6 @@ func (q *Queue) Pause(on bool) {
 	defer q.mu.Unlock()
 	q.paused = on
 	q.poke()
-}
-
-// Len counts what waits and what is out.
-func (q *Queue) Len() (waiting, out int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, ops := range q.ops {
-		waiting += len(ops)
-	}
-	return waiting, len(q.out)
 }
 
 // poke signals; the caller holds mu.

@@ -49,6 +49,7 @@ type DB struct {
 
 // Options of a database.
 type Options struct {
+	// Clock that batches are written by.
 	Clock clock.Clock
 	// OnError is told about batches that could not be written, and nil once they can be again.
 	OnError func(error)
@@ -191,9 +192,6 @@ func (db *DB) Close() error {
 
 // Tx runs f in a transaction of its own, for the rooms that keep tables here.
 func (db *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error { return db.tx(ctx, f) }
-
-// Waiting counts those that waited for the database since it was opened.
-func (db *DB) Waiting() int64 { return db.sql.Stats().WaitCount }
 
 // Query reads, for the rooms that keep tables here.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
