@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/statedb"
 	"ipfskit.org/intelligent/internal/status"
 	"ipfskit.org/intelligent/internal/testenv"
 )
@@ -72,6 +74,24 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 			w.o.Service = nil
 			w.write(filepath.Join(w.dir, "state/state.db"), strings.Repeat("no database ", 1000))
 		},
+		"state-newer": func(w *world) {
+			w.o.Service = nil
+			file := filepath.Join(w.dir, "state/state.db")
+			db, _, err := statedb.Open(w.t.Context(), file, statedb.Options{Clock: clock.System})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				w.t.Fatal(err)
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			binary.BigEndian.PutUint32(data[60:], 99) // user_version, by the format of SQLite's files
+			w.write(file, string(data))
+		},
+		"state-kept-aside":    func(w *world) { w.write(filepath.Join(w.dir, "state/state.db.damaged-1764150000"), "") },
 		"unit-not-enabled":    func(w *world) { w.unit("UnitFileState=disabled") },
 		"unit-changed":        func(w *world) { w.unit("NeedDaemonReload=yes") },
 		"linger-off":          func(w *world) { w.unit() },

@@ -88,7 +88,7 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 	if !errors.Is(err, errDamaged) {
 		return nil, "", err
 	}
-	aside := fmt.Sprintf("%s.damaged-%d", path, o.Clock.Now().Unix())
+	aside := fmt.Sprintf("%s%s%d", path, asideMark, o.Clock.Now().Unix())
 	if e := os.Rename(path, aside); e != nil {
 		return nil, "", fmt.Errorf("move the damaged state database aside: %w", errors.Join(e, err))
 	}
@@ -101,6 +101,9 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 	db, err = open(ctx, path, o)
 	return db, note, err
 }
+
+// asideMark stands in the names of databases that were damaged, before the time.
+const asideMark = ".damaged-"
 
 var errDamaged = errors.New("damaged")
 
@@ -117,7 +120,7 @@ func open(ctx context.Context, path string, o Options) (*DB, error) {
 	db := &DB{sql: pool, clk: o.Clock, onError: o.OnError, kick: make(chan struct{}, 1), kickCalm: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	db.clear()
 	if err := db.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the state database %s: %w", path, err), pool.Close())
+		return nil, errors.Join(fmt.Errorf("open the state database %s: %w", path, explain(err, path)), pool.Close())
 	}
 	go db.run()
 	return db, nil
@@ -140,7 +143,7 @@ func (db *DB) prepare(ctx context.Context) error {
 		return classify(err)
 	}
 	if version > len(migrations) {
-		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d); use that one, or move the file away", version, len(migrations))
+		return newer(version)
 	}
 	for ; version < len(migrations); version++ {
 		if err := db.migrate(ctx, version); err != nil {
@@ -148,6 +151,13 @@ func (db *DB) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ErrNewer says that a database was written by a newer version of this program.
+var ErrNewer = errors.New("it was written by a newer version of this program")
+
+func newer(version int) error {
+	return fmt.Errorf("%w (schema %d, this one knows %d); use that one, or move the file away", ErrNewer, version, len(migrations))
 }
 
 func (db *DB) migrate(ctx context.Context, version int) error {
