@@ -85,6 +85,9 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 	if err == nil {
 		return db, "", nil
 	}
+	if fi, e := os.Stat(path); e == nil && fi.IsDir() {
+		err = fmt.Errorf("%w: %s is a folder", errDamaged, path)
+	}
 	if !errors.Is(err, errDamaged) {
 		return nil, "", err
 	}
