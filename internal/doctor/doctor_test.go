@@ -350,6 +350,28 @@ func TestWhatIsWrongWithAnEndpointIsMendedInItsFile(t *testing.T) {
 	}
 }
 
+// A credential of the unit that a configuration names: not loaded, loaded since the last start, there.
+func TestCredentialsThatTheUnitDoesNotHaveAreFound(t *testing.T) {
+	w := newWorld(t)
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: secretref:systemd:kubo-token\n")
+	w.unit("MainPID=4711")
+	if f := w.finds("credentials-not-in-unit"); f.Subject != "kubo" || !strings.Contains(f.Mend, "LoadCredential=kubo-token:/path") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("endpoint-refused") // nothing was asked without it
+	w.shown["cat"] = "# /etc/x.conf\n[Service]\nLoadCredential=other:/x\nLoadCredential=kubo-token:/etc/token\n"
+	if f := w.finds("credentials-not-in-unit"); !strings.Contains(f.Mend, "restart") || strings.Contains(f.Mend, "LoadCredential") {
+		t.Errorf("%+v", f)
+	}
+	w.unit() // it does not run
+	w.misses("credentials-not-in-unit")
+	w.env["XDG_RUNTIME_DIR"] = w.mkdir(filepath.Join(w.dir, "runtime"))
+	w.write(filepath.Join(w.dir, "runtime/credentials/ipfs-kit-intelligent.service/kubo-token"), "it")
+	w.unit("MainPID=4711")
+	w.misses("credentials-not-in-unit")
+	w.finds("endpoint-refused")
+}
+
 // On a full disk a service that locks the home can't write down who it is.
 func TestALockWithoutANameIsNobodyToKill(t *testing.T) {
 	w := newWorld(t)
