@@ -12,6 +12,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -59,6 +60,7 @@ func (v *visit) credentials(ctx context.Context) {
 		if c == nil || c.Err != nil {
 			return
 		}
+		v.exposed(ctx, c)
 		if v.Serves(c.Type) {
 			v.references(ctx, b)
 		}
@@ -73,6 +75,38 @@ func (v *visit) credentials(ctx context.Context) {
 			v.credential(c, s, unit)
 		}
 	})
+}
+
+// exposed finds a file with secrets that other users of this machine can read.
+func (v *visit) exposed(ctx context.Context, c *home.Config) {
+	for key, value := range c.Settings.All() {
+		if !redact.Holds(key, value) {
+			continue
+		}
+		file := filepath.Join(v.Paths.Home, c.File)
+		open, err := bounded(ctx, v.Clock, v.Probe, "look who may read "+file, func() (bool, error) { return othersRead(file) })
+		if err == nil && open {
+			v.add("credentials-readable", status.SeverityWarning, c.Name+"/"+c.File, fmt.Sprintf("the secrets of backend %s can be read by other users", c.Name),
+				"the mode of "+file+" allows it", "chmod go= "+shell(file)+"; where others had reason to look, get new ones")
+		}
+		return
+	}
+}
+
+// othersRead says that everybody on this machine may read a file: by its mode, and through all folders above.
+func othersRead(file string) (bool, error) {
+	fi, err := os.Stat(file)
+	if err != nil || fi.Mode().Perm()&0o004 == 0 {
+		return false, err
+	}
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		if fi, err = os.Stat(dir); err != nil || fi.Mode().Perm()&0o001 == 0 {
+			return false, err
+		}
+		if dir == filepath.Dir(dir) {
+			return true, nil
+		}
+	}
 }
 
 // references looks whether the unit has the credentials that a configuration names.

@@ -372,6 +372,34 @@ func TestCredentialsThatTheUnitDoesNotHaveAreFound(t *testing.T) {
 	w.finds("endpoint-refused")
 }
 
+func TestSecretsThatOthersCanReadAreFound(t *testing.T) {
+	w := newWorld(t)
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: something\n")
+	file := filepath.Join(w.home, "backends/kubo.yaml")
+	mode := func(path string, mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for dir := w.home; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		mode(dir, 0o755)
+	}
+	mode(filepath.Dir(file), 0o755)
+	mode(file, 0o600)
+	w.misses("credentials-readable")
+	mode(file, 0o644)
+	if f := w.finds("credentials-readable"); !strings.Contains(f.Mend, "chmod go= "+file) {
+		t.Errorf("%+v", f)
+	}
+	mode(w.home, 0o700)
+	w.misses("credentials-readable")
+	mode(w.home, 0o755)
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: secretref:systemd:x\npassword: ''\n")
+	mode(file, 0o644)
+	w.misses("credentials-readable")
+}
+
 // On a full disk a service that locks the home can't write down who it is.
 func TestALockWithoutANameIsNobodyToKill(t *testing.T) {
 	w := newWorld(t)

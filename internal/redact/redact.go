@@ -45,6 +45,13 @@ func Secret(value string) {
 	}
 }
 
+// Holds tells whether a setting is a secret itself: its key names one, and its value neither is
+// empty nor only says where the secret lies.
+func Holds(key string, value any) bool {
+	s, isText := value.(string)
+	return isText && s != "" && !strings.HasPrefix(s, "secretref:") && Key(key) && !notSecret.MatchString(key)
+}
+
 // Key tells whether a key of a configuration names a secret, by upstream's rule.
 func Key(key string) bool { return secretKey.MatchString(key) }
 
