@@ -67,7 +67,7 @@ func (s *Service) open(ctx context.Context, name string) (backend.Adapter, error
 	}
 	lane := s.laneOf(e, spec)
 	s.mu.Unlock()
-	a, err := types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Stall: s.config().Stall, WrapRoot: s.opts.WrapBackendRoot})
+	a, err := types.Open(ctx, spec, types.Deps{Clock: s.clk, Lane: lane, Credentials: s.opts.Paths.Credentials, Stall: s.config().Stall, WrapRoot: s.opts.WrapBackendRoot})
 	if err != nil {
 		return nil, s.notOpened(name, err)
 	}

@@ -70,14 +70,19 @@ func usagef(format string, args ...any) *fault {
 // run executes one command; name is how the program is called.
 func run(args []string, name string, env Env) int {
 	a := &app{env: env, name: name, clk: clock.System, style: styleOf(env.Stdout, env)}
+	out := &printer{Writer: env.Stdout}
+	a.env.Stdout = out
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(env.Stdin)
-	root.SetOut(env.Stdout)
+	root.SetOut(out)
 	root.SetErr(env.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
+	if failed := out.failed(); err == nil && failed != nil {
+		err = &fault{code: ExitFailed, err: fmt.Errorf("print: %w", failed), next: "see where the output goes"}
+	}
 	if err == nil {
 		return ExitDone
 	}

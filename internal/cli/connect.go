@@ -180,8 +180,11 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 		text += "; " + why
 	}
 	next := a.name + " start --detach"
+	starting, again := a.unit().starting(ctx)
 	switch {
-	case a.unit().starting(ctx):
+	case again:
+		next = "see why it ended: " + a.name + " logs -n 20"
+	case starting:
 		next = a.name + " wait --for ready"
 	case a.unit().misconfigured(ctx):
 		next = "mend that (" + a.name + " config check says where), then " + next

@@ -2,11 +2,15 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -22,10 +26,37 @@ type style struct {
 // styleOf looks at the terminal, NO_COLOR and TERM.
 func styleOf(out io.Writer, env Env) style {
 	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || env.Getenv("TERM") == "dumb" {
+	if name := env.Getenv("TERM"); !ok || !term.IsTerminal(int(f.Fd())) || name == "" || name == "dumb" {
 		return style{}
 	}
 	return style{env.Getenv("NO_COLOR") == "", f}
+}
+
+// printer is standard output: it remembers that something could not be printed, so
+// that a file which is cut on a full disk is not taken for a whole one.
+type printer struct {
+	io.Writer
+
+	mu  sync.Mutex
+	err error
+}
+
+// Write implements io.Writer.
+func (p *printer) Write(b []byte) (int, error) {
+	n, err := p.Writer.Write(b)
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // who closed a pipe has what was wanted
+		p.mu.Lock()
+		p.err = cmp.Or(p.err, err)
+		p.mu.Unlock()
+	}
+	return n, err
+}
+
+// failed is why something could not be printed.
+func (p *printer) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
 }
 
 // usual is the size of a terminal that does not tell its own.

@@ -15,6 +15,9 @@ var errReaderGone = errors.New("the reader went away")
 // whenReaderGoes calls f when the reader of a pipe goes away, which a program
 // that waits for events would else notice at the next one only. Stop ends it.
 func whenReaderGoes(out io.Writer, f func()) (stop func()) {
+	if p, ok := out.(*printer); ok {
+		out = p.Writer
+	}
 	file, ok := out.(*os.File)
 	if !ok {
 		return func() {}

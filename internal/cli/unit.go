@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -33,7 +34,7 @@ func (u unit) command(ctx context.Context, program string, args ...string) *exec
 
 // properties asks the manager; empty where there is none.
 func (u unit) properties(ctx context.Context) map[string]string {
-	out, err := u.command(ctx, "systemctl", "show", "-p", "LoadState,ActiveState,Result,ExecMainStatus,MainPID", unitName).Output()
+	out, err := u.command(ctx, "systemctl", "show", "-p", "LoadState,ActiveState,SubState,Result,ExecMainStatus,MainPID", unitName).Output()
 	if err != nil {
 		return nil
 	}
@@ -58,9 +59,10 @@ func (u unit) active(ctx context.Context) bool {
 	return false
 }
 
-// starting says that the manager starts it, or will in a moment.
-func (u unit) starting(ctx context.Context) bool {
-	return u.properties(ctx)["ActiveState"] == "activating"
+// starting says that the manager starts it, and whether it does so again because it ended.
+func (u unit) starting(ctx context.Context) (now, again bool) {
+	p := u.properties(ctx)
+	return p["ActiveState"] == "activating", p["SubState"] == "auto-restart"
 }
 
 // mainPID is the unit's process, "0" or empty without one.
@@ -78,8 +80,12 @@ func (u unit) lastEnd(ctx context.Context) string {
 	if p["LoadState"] != "loaded" {
 		return ""
 	}
+	again := ""
+	if p["SubState"] == "auto-restart" {
+		again = ", and is started again in a moment"
+	}
 	switch result := p["Result"]; {
-	case p["ActiveState"] == "activating":
+	case p["ActiveState"] == "activating" && again == "":
 		return "it is being started"
 	case result == "success" || result == "":
 		return "its last end was a clean one, or it was not started yet"
@@ -88,26 +94,39 @@ func (u unit) lastEnd(ctx context.Context) string {
 	case result == "exit-code" && p["ExecMainStatus"] == "75":
 		return "it ended itself to be started again: a folder appeared that its sandbox held read-only"
 	case result == "exit-code":
-		return "it ended last with status " + p["ExecMainStatus"]
+		return "it ended last with status " + p["ExecMainStatus"] + again
 	default:
-		return fmt.Sprintf("it ended last by %s (status %s)", result, p["ExecMainStatus"])
+		return fmt.Sprintf("it ended last by %s (status %s)%s", result, p["ExecMainStatus"], again)
 	}
 }
 
 // needsRoot is what systemctl says to those who may not.
 const needsRoot = "Interactive authentication required"
 
-// systemctl runs a verb; an error has what systemctl said and the journal's last lines.
+// cursor is the place of the unit's last line in the journal, empty where it has none.
+func (u unit) cursor(ctx context.Context) string {
+	out, err := u.command(ctx, "journalctl", "-u", unitName, "-n", "1", "--no-pager", "-q", "-o", "json", "--output-fields=__CURSOR").Output()
+	var line struct {
+		Cursor string `json:"__CURSOR"`
+	}
+	if err != nil || json.Unmarshal(bytes.TrimSpace(out), &line) != nil {
+		return ""
+	}
+	return line.Cursor
+}
+
+// systemctl runs a verb; an error has what systemctl said and what the unit has written since.
 func (u unit) systemctl(ctx context.Context, verb string) error {
 	cmd := u.command(ctx, "systemctl", verb, unitName)
 	var said bytes.Buffer
 	cmd.Stderr, cmd.Stdout = &said, &said
+	before := u.cursor(ctx)
 	err := cmd.Run()
 	if err == nil {
 		return nil
 	}
 	text := strings.TrimSpace(said.String())
-	if lines, jerr := u.command(ctx, "journalctl", "-u", unitName, "-n", "15", "--no-pager", "-o", "cat").Output(); jerr == nil {
+	if lines, jerr := u.command(ctx, "journalctl", "-u", unitName, "-n", "15", "--no-pager", "-q", "-o", "cat", "--after-cursor="+before).Output(); jerr == nil {
 		text = strings.TrimSpace(text + "\n" + strings.TrimSpace(string(lines)))
 	}
 	if strings.Contains(text, needsRoot) {

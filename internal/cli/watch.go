@@ -161,6 +161,12 @@ func ofTask(ctx context.Context, c *client.Client, e *status.Happening, tasks ma
 	tasks[e.Task] = status.Task{Backend: e.Backend, Kind: e.Kind}
 	switch e.Event {
 	case "task_finished":
+		if t.State == "" { // the service ended before it could be asked
+			t.State = status.TaskFailed
+			if good, _ := e.Fields["success"].(bool); good { //nolint:errcheck // false is the same
+				t.State = status.TaskDone
+			}
+		}
 		e.Fields["state"] = t.State
 	case "task_removed":
 		delete(tasks, e.Task)

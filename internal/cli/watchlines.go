@@ -85,7 +85,10 @@ func (l *lines) end() {}
 // eventText is an event in words; empty for changes that say nothing by themselves.
 func eventText(e status.Happening) string {
 	f := e.Fields
-	task := fmt.Sprintf("task %d (%s %s)", e.Task, e.Kind, e.Backend)
+	task := fmt.Sprintf("task %d", e.Task)
+	if e.Kind != "" {
+		task += fmt.Sprintf(" (%s %s)", e.Kind, e.Backend)
+	}
 	switch e.Event {
 	case "backend_dirty":
 		return fmt.Sprintf("%s is dirty, unsynced actions: %v", e.Backend, f["pending"])

@@ -111,3 +111,14 @@ func TestCellsThatDoNotFitStandBelow(t *testing.T) {
 		}
 	}
 }
+
+// The service may end before it can be asked whose task it was.
+func TestATaskWithoutANameIsStillAnEvent(t *testing.T) {
+	e := happening{Event: "task_finished", Task: 7, Fields: map[string]any{"state": "failed", "message": "why"}}
+	if got := e.text(); got != "task 7 ended: failed: why" {
+		t.Error(got)
+	}
+	if e.Kind, e.Backend = "verify", "nas"; e.text() != "task 7 (verify nas) ended: failed: why" {
+		t.Error(e.text())
+	}
+}

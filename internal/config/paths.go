@@ -16,11 +16,13 @@ type Paths struct {
 	Config []string
 	// State is the folder of the own database, Runtime that of sockets.
 	State, Runtime string
+	// Credentials is the folder of those that the service manager gave to this process; empty for none.
+	Credentials string
 }
 
 // FindPaths says where everything lies, from the environment; all of it absolute.
 func FindPaths(getenv func(string) string, system bool) (Paths, error) {
-	p := Paths{Config: []string{"/etc/ipfs-kit"}, Home: getenv("IPFS_KIT_HOME")}
+	p := Paths{Config: []string{"/etc/ipfs-kit"}, Home: getenv("IPFS_KIT_HOME"), Credentials: getenv("CREDENTIALS_DIRECTORY")}
 	if p.Home != "" {
 		abs, err := filepath.Abs(p.Home)
 		if err != nil {

@@ -179,7 +179,12 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 	t := v.Clock.AfterFunc(2*v.Probe, cancel)
 	defer t.Stop()
 	spec := types.Spec{Name: b.Name, Type: c.Type, Content: c.Content, String: c.String}
-	deps := types.Deps{Clock: v.Clock, Lane: backend.NewLane(types.Transfers(c.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
+	for _, name := range types.Credentials(spec) {
+		if !v.hasCredential(name) {
+			return // without its secret nothing is learned; what the service knows is told
+		}
+	}
+	deps := types.Deps{Clock: v.Clock, Credentials: v.credentialsFolder(), Lane: backend.NewLane(types.Transfers(c.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
 	a, err := types.Open(actx, spec, deps)
 	if err == nil {
 		_, err = a.Check(actx)

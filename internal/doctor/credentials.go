@@ -2,12 +2,17 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -55,8 +60,13 @@ func (v *visit) credentials(ctx context.Context) {
 		if c == nil || c.Err != nil {
 			return
 		}
+		v.exposed(ctx, c)
+		if v.Serves(c.Type) {
+			v.references(ctx, b)
+		}
 		for _, s := range v.needs(c) {
-			if value := c.String(s.keys...); value != "" && !strings.HasPrefix(value, "secretref:") {
+			value := c.String(s.keys...)
+			if _, ours := types.Credential(value); ours || value != "" && !strings.HasPrefix(value, "secretref:") {
 				continue
 			}
 			if unit == nil {
@@ -65,6 +75,82 @@ func (v *visit) credentials(ctx context.Context) {
 			v.credential(c, s, unit)
 		}
 	})
+}
+
+// exposed finds a file with secrets that other users of this machine can read.
+func (v *visit) exposed(ctx context.Context, c *home.Config) {
+	for key, value := range c.Settings.All() {
+		if !redact.Holds(key, value) {
+			continue
+		}
+		file := filepath.Join(v.Paths.Home, c.File)
+		open, err := bounded(ctx, v.Clock, v.Probe, "look who may read "+file, func() (bool, error) { return othersRead(file) })
+		if err == nil && open {
+			v.add("credentials-readable", status.SeverityWarning, c.Name+"/"+c.File, fmt.Sprintf("the secrets of backend %s can be read by other users", c.Name),
+				"the mode of "+file+" allows it", "chmod go= "+shell(file)+"; where others had reason to look, get new ones")
+		}
+		return
+	}
+}
+
+// othersRead says that everybody on this machine may read a file: by its mode, and through all folders above.
+func othersRead(file string) (bool, error) {
+	fi, err := os.Stat(file)
+	if err != nil || fi.Mode().Perm()&0o004 == 0 {
+		return false, err
+	}
+	for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+		if fi, err = os.Stat(dir); err != nil || fi.Mode().Perm()&0o001 == 0 {
+			return false, err
+		}
+		if dir == filepath.Dir(dir) {
+			return true, nil
+		}
+	}
+}
+
+// references looks whether the unit has the credentials that a configuration names.
+func (v *visit) references(ctx context.Context, b *catalog.Backend) {
+	for key, name := range types.Credentials(types.Spec{String: b.Config.String}) {
+		if v.hasCredential(name) {
+			continue
+		}
+		what := fmt.Sprintf("backend %s: %s names the credential %s, and the service does not have it", b.Name, key, name)
+		load := fmt.Sprintf("systemctl --user edit %s, with [Service] and LoadCredential=%s:/path/of/its/file; then systemctl --user restart %s", unitName, name, unitName)
+		if v.System {
+			load = "as root: " + strings.ReplaceAll(load, " --user", "")
+		}
+		switch {
+		case v.unit == nil:
+			v.add("credentials-not-in-unit", status.SeverityError, b.Name, what, "only a unit of systemd's is given credentials",
+				"write the secret itself into "+filepath.Join(v.Paths.Home, b.Config.File)+" (mode 0600)")
+		case !v.unitCredentials(ctx)[name]:
+			v.add("credentials-not-in-unit", status.SeverityError, b.Name, what, "its unit loads no credential of that name", load)
+		case v.unit.pid != "" && v.seesCredentials():
+			v.add("credentials-not-in-unit", status.SeverityError, b.Name, what, "its unit loads it, and did not when it was started",
+				"ipfs-kit-intelligent restart")
+		}
+	}
+}
+
+// credentialsFolder has those of the service, while it runs.
+func (v *visit) credentialsFolder() string {
+	run := v.Getenv("XDG_RUNTIME_DIR")
+	if v.System {
+		run = "/run"
+	}
+	return filepath.Join(run, "credentials", unitName)
+}
+
+func (v *visit) hasCredential(name string) bool {
+	_, err := os.Stat(filepath.Join(v.credentialsFolder(), name))
+	return err == nil
+}
+
+// seesCredentials says that this user may look at them: those of the system's service are root's to see.
+func (v *visit) seesCredentials() bool {
+	_, err := os.ReadDir(v.credentialsFolder())
+	return err == nil || errors.Is(err, fs.ErrNotExist)
 }
 
 // credential is one that the configuration does not have.

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/statedb"
 	"ipfskit.org/intelligent/internal/status"
 	"ipfskit.org/intelligent/internal/testenv"
 )
@@ -72,6 +74,24 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 			w.o.Service = nil
 			w.write(filepath.Join(w.dir, "state/state.db"), strings.Repeat("no database ", 1000))
 		},
+		"state-newer": func(w *world) {
+			w.o.Service = nil
+			file := filepath.Join(w.dir, "state/state.db")
+			db, _, err := statedb.Open(w.t.Context(), file, statedb.Options{Clock: clock.System})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				w.t.Fatal(err)
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			binary.BigEndian.PutUint32(data[60:], 99) // user_version, by the format of SQLite's files
+			w.write(file, string(data))
+		},
+		"state-kept-aside":    func(w *world) { w.write(filepath.Join(w.dir, "state/state.db.damaged-1764150000"), "") },
 		"unit-not-enabled":    func(w *world) { w.unit("UnitFileState=disabled") },
 		"unit-changed":        func(w *world) { w.unit("NeedDaemonReload=yes") },
 		"linger-off":          func(w *world) { w.unit() },
@@ -328,6 +348,56 @@ func TestWhatIsWrongWithAnEndpointIsMendedInItsFile(t *testing.T) {
 	if f := w.finds("backend-misconfigured"); !strings.Contains(f.Mend, filepath.Join(w.home, "backends/kubo.yaml")) || !strings.Contains(f.Mend, "http://127.0.0.1:5001") {
 		t.Errorf("%+v", f)
 	}
+}
+
+// A credential of the unit that a configuration names: not loaded, loaded since the last start, there.
+func TestCredentialsThatTheUnitDoesNotHaveAreFound(t *testing.T) {
+	w := newWorld(t)
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: secretref:systemd:kubo-token\n")
+	w.unit("MainPID=4711")
+	if f := w.finds("credentials-not-in-unit"); f.Subject != "kubo" || !strings.Contains(f.Mend, "LoadCredential=kubo-token:/path") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("endpoint-refused") // nothing was asked without it
+	w.shown["cat"] = "# /etc/x.conf\n[Service]\nLoadCredential=other:/x\nLoadCredential=kubo-token:/etc/token\n"
+	if f := w.finds("credentials-not-in-unit"); !strings.Contains(f.Mend, "restart") || strings.Contains(f.Mend, "LoadCredential") {
+		t.Errorf("%+v", f)
+	}
+	w.unit() // it does not run
+	w.misses("credentials-not-in-unit")
+	w.env["XDG_RUNTIME_DIR"] = w.mkdir(filepath.Join(w.dir, "runtime"))
+	w.write(filepath.Join(w.dir, "runtime/credentials/ipfs-kit-intelligent.service/kubo-token"), "it")
+	w.unit("MainPID=4711")
+	w.misses("credentials-not-in-unit")
+	w.finds("endpoint-refused")
+}
+
+func TestSecretsThatOthersCanReadAreFound(t *testing.T) {
+	w := newWorld(t)
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: something\n")
+	file := filepath.Join(w.home, "backends/kubo.yaml")
+	mode := func(path string, mode os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for dir := w.home; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		mode(dir, 0o755)
+	}
+	mode(filepath.Dir(file), 0o755)
+	mode(file, 0o600)
+	w.misses("credentials-readable")
+	mode(file, 0o644)
+	if f := w.finds("credentials-readable"); !strings.Contains(f.Mend, "chmod go= "+file) {
+		t.Errorf("%+v", f)
+	}
+	mode(w.home, 0o700)
+	w.misses("credentials-readable")
+	mode(w.home, 0o755)
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: secretref:systemd:x\npassword: ''\n")
+	mode(file, 0o644)
+	w.misses("credentials-readable")
 }
 
 // On a full disk a service that locks the home can't write down who it is.

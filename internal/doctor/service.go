@@ -15,10 +15,11 @@ func (v *visit) running(context.Context) {
 	if v.Service != nil {
 		return
 	}
-	program, start, journal := "ipfs-kit-intelligent", "ipfs-kit-intelligent start --detach", "journalctl --user -u ipfs-kit-intelligent -n 30"
+	program, start := "ipfs-kit-intelligent", "ipfs-kit-intelligent start --detach"
 	if v.System {
-		program, start, journal = "ipfs-kit-intelligent --system", "as root: systemctl start "+systemd.Unit, "journalctl -u ipfs-kit-intelligent -n 30"
+		program, start = "ipfs-kit-intelligent --system", "as root: systemctl start "+systemd.Unit
 	}
+	journal := program + " logs -n 30" // the log of a service in the background is no unit's
 	why := v.LastEnd
 	if v.Silent {
 		v.add("service-silent", status.SeverityError, "", "the service is there and does not answer", why,

@@ -37,6 +37,23 @@ func (v *visit) askUnit(ctx context.Context) {
 	}
 }
 
+// unitCredentials are the names of those that the unit's files have it given, by
+// LoadCredential=NAME:PATH and its like; as properties not every systemd shows them.
+func (v *visit) unitCredentials(ctx context.Context) map[string]bool {
+	out := map[string]bool{}
+	text, err := v.Systemctl(ctx, "cat", unitName)
+	if err != nil {
+		return out
+	}
+	for line := range strings.Lines(text) {
+		k, val, ok := strings.Cut(strings.TrimSpace(line), "=")
+		if name, _, _ := strings.Cut(val, ":"); ok && (strings.HasPrefix(k, "LoadCredential") || strings.HasPrefix(k, "SetCredential")) {
+			out[name] = true
+		}
+	}
+	return out
+}
+
 // lines reads KEY=VALUE.
 func lines(text string) map[string]string {
 	out := map[string]string{}

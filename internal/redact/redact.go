@@ -45,6 +45,13 @@ func Secret(value string) {
 	}
 }
 
+// Holds tells whether a setting is a secret itself: its key names one, and its value neither is
+// empty nor only says where the secret lies.
+func Holds(key string, value any) bool {
+	s, isText := value.(string)
+	return isText && s != "" && !strings.HasPrefix(s, "secretref:") && Key(key) && !notSecret.MatchString(key)
+}
+
 // Key tells whether a key of a configuration names a secret, by upstream's rule.
 func Key(key string) bool { return secretKey.MatchString(key) }
 
@@ -75,7 +82,21 @@ func Text(s string) string {
 	s = header.ReplaceAllString(s, "${1}"+Mark)
 	s = bearer.ReplaceAllString(s, "${1}"+Mark)
 	s = signature.ReplaceAllString(s, "${1}"+Mark)
-	return assigned.ReplaceAllString(s, "${1}"+Mark)
+	return assignments(s)
+}
+
+// assignments replaces what is assigned to a name of a secret, save LoadCredential=NAME:FILE of a unit: that only says where one lies.
+func assignments(s string) string {
+	var sb strings.Builder
+	copied := 0
+	for _, m := range assigned.FindAllStringSubmatchIndex(s, -1) {
+		if strings.HasSuffix(s[:m[0]], "Load") {
+			continue
+		}
+		sb.WriteString(s[copied:m[3]] + Mark)
+		copied = m[1]
+	}
+	return sb.String() + s[copied:]
 }
 
 // values replaces the secrets that are known; those that overlap go together.

@@ -10,10 +10,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Check tells whether a database that nobody uses can be read. It reads a copy,
-// since SQLite would write beside the file itself. fs.ErrNotExist when there is none.
+// since SQLite would write beside the file itself. fs.ErrNotExist when there is none, ErrNewer when it is no damage.
 func Check(ctx context.Context, path string) (err error) {
 	dir, err := os.MkdirTemp("", "ipfs-kit-check-")
 	if err != nil {
@@ -38,7 +39,28 @@ func Check(ctx context.Context, path string) (err error) {
 	if ok != "ok" {
 		return fmt.Errorf("%w: %s", errDamaged, ok)
 	}
+	var version int
+	if err := pool.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return classify(err)
+	}
+	if version > len(migrations) {
+		return newer(version)
+	}
 	return nil
+}
+
+// Aside lists what was kept of databases that were damaged; the newest is the last.
+func Aside(path string) (kept []string) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil // there is no state yet, or others say why it can't be read
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+asideMark) {
+			kept = append(kept, filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+	return kept
 }
 
 func copyFile(from, to string) error {

@@ -86,10 +86,13 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 	if err == nil {
 		return db, "", nil
 	}
+	if fi, e := os.Stat(path); e == nil && fi.IsDir() {
+		err = fmt.Errorf("%w: %s is a folder", errDamaged, path)
+	}
 	if !errors.Is(err, errDamaged) {
 		return nil, "", err
 	}
-	aside := fmt.Sprintf("%s.damaged-%d", path, o.Clock.Now().Unix())
+	aside := fmt.Sprintf("%s%s%d", path, asideMark, o.Clock.Now().Unix())
 	if e := os.Rename(path, aside); e != nil {
 		return nil, "", fmt.Errorf("move the damaged state database aside: %w", errors.Join(e, err))
 	}
@@ -102,6 +105,9 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 	db, err = open(ctx, path, o)
 	return db, note, err
 }
+
+// asideMark stands in the names of databases that were damaged, before the time.
+const asideMark = ".damaged-"
 
 var errDamaged = errors.New("damaged")
 
@@ -118,7 +124,7 @@ func open(ctx context.Context, path string, o Options) (*DB, error) {
 	db := &DB{sql: pool, clk: o.Clock, onError: o.OnError, kick: make(chan struct{}, 1), kickCalm: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
 	db.clear()
 	if err := db.prepare(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the state database %s: %w", path, err), pool.Close())
+		return nil, errors.Join(fmt.Errorf("open the state database %s: %w", path, explain(err, path)), pool.Close())
 	}
 	go db.run()
 	return db, nil
@@ -141,7 +147,7 @@ func (db *DB) prepare(ctx context.Context) error {
 		return classify(err)
 	}
 	if version > len(migrations) {
-		return fmt.Errorf("it was written by a newer version of this program (schema %d, this one knows %d); use that one, or move the file away", version, len(migrations))
+		return newer(version)
 	}
 	for ; version < len(migrations); version++ {
 		if err := db.migrate(ctx, version); err != nil {
@@ -149,6 +155,13 @@ func (db *DB) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ErrNewer says that a database was written by a newer version of this program.
+var ErrNewer = errors.New("it was written by a newer version of this program")
+
+func newer(version int) error {
+	return fmt.Errorf("%w (schema %d, this one knows %d); use that one, or move the file away", ErrNewer, version, len(migrations))
 }
 
 func (db *DB) migrate(ctx context.Context, version int) error {

@@ -191,3 +191,18 @@ func TestChecksThatWentWellWaitForCompany(t *testing.T) {
 		shut(t, db)
 	})
 }
+
+func TestAFolderInTheDatabasesPlaceIsKeptAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	db, note, err := Open(t.Context(), path, Options{Clock: clock.System})
+	if err != nil || !strings.Contains(note, "is a folder") {
+		t.Fatalf("note %q, error %v", note, err)
+	}
+	shut(t, db)
+	if kept := Aside(path); len(kept) != 1 {
+		t.Errorf("kept: %v", kept)
+	}
+}

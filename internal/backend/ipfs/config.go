@@ -196,9 +196,6 @@ func authorization(cfg *Config, base *url.URL) (string, error) {
 		base.User = nil
 	}
 	for name, v := range map[string]string{"token": cfg.Token, "password": cfg.Password} {
-		if strings.HasPrefix(v, "secretref:") {
-			return "", fmt.Errorf("%s is a reference to a secret that was not resolved", name)
-		}
 		if variable.MatchString(v) {
 			return "", fmt.Errorf("%s names the variable %s, and variables are not filled in: write the value itself", name, v)
 		}

@@ -537,7 +537,7 @@ func TestEverySpellingOfAnAddress(t *testing.T) {
 	}
 	for _, cfg := range []ipfs.Config{
 		{API: "ftp://x"}, {API: "http://"}, {API: "://"}, {API: "/ip4/1.2.3.4"}, {API: "/unix/run/kubo"}, {API: "/ip4/1.2.3.4/udp/1"},
-		{API: "/ip4/1.2.3.4/tcp/1/quic"}, {Token: "a", Username: "b"}, {Token: "secretref:file:x"}, {Token: "a\nb"},
+		{API: "/ip4/1.2.3.4/tcp/1/quic"}, {Token: "a", Username: "b"}, {Token: "a\nb"},
 		{CAFile: "/nonexistent"}, {CAFile: "/dev/null"}, {CAFile: "ca.pem"}, {Password: "b"}, {Token: "${KUBO_TOKEN}"}, {Username: "a", Password: "$KUBO_PASSWORD"},
 	} {
 		cfg.Name = "node1"

@@ -37,6 +37,8 @@ type Deps struct {
 	Clock clock.Clock
 	// Lane is the backend's own; it outlives the adapter.
 	Lane *backend.Lane
+	// Credentials is the folder of the service's credentials, empty where it has none.
+	Credentials string
 	// Stall is the time without progress after which a transfer is given up; 0 means 5 minutes.
 	Stall time.Duration
 	// ProbeTimeout limits each call of a check; 0 means 30 seconds.
@@ -70,15 +72,24 @@ var table = map[string]family{
 	"ipfs":          onKubo,
 }
 
+// ipfsConfig is the configuration without its secrets.
 func ipfsConfig(s Spec) ipfs.Config {
 	return ipfs.Config{
-		Name: s.Name, API: s.String("api_url", "endpoint", "api_endpoint"), Token: s.String("token", "auth_token"),
-		Username: s.String("username"), Password: s.String("password"), CAFile: s.String("ca_file"),
+		Name: s.Name, API: s.String("api_url", "endpoint", "api_endpoint"),
+		Username: s.String("username"), CAFile: s.String("ca_file"),
 	}
 }
 
 func openIPFS(ctx context.Context, s Spec, d Deps) (backend.Adapter, error) {
-	a, err := ipfs.Open(ctx, ipfsConfig(s), ipfs.Deps{Clock: d.Clock, Lane: d.Lane, Stall: d.Stall, ProbeTimeout: d.ProbeTimeout})
+	c := ipfsConfig(s)
+	var err error
+	if c.Token, err = s.secret(d.Credentials, "token", "auth_token"); err != nil {
+		return nil, err
+	}
+	if c.Password, err = s.secret(d.Credentials, "password"); err != nil {
+		return nil, err
+	}
+	a, err := ipfs.Open(ctx, c, ipfs.Deps{Clock: d.Clock, Lane: d.Lane, Stall: d.Stall, ProbeTimeout: d.ProbeTimeout})
 	if err != nil {
 		return nil, err
 	}
