@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"ipfskit.org/intelligent/internal/status"
 )
 
 func TestTextsCantSteerTheTerminal(t *testing.T) {
@@ -114,11 +116,11 @@ func TestCellsThatDoNotFitStandBelow(t *testing.T) {
 
 // The service may end before it can be asked whose task it was.
 func TestATaskWithoutANameIsStillAnEvent(t *testing.T) {
-	e := happening{Event: "task_finished", Task: 7, Fields: map[string]any{"state": "failed", "message": "why"}}
-	if got := e.text(); got != "task 7 ended: failed: why" {
+	e := status.Happening{Event: "task_finished", Task: 7, Fields: map[string]any{"state": "failed", "message": "why"}}
+	if got := eventText(e); got != "task 7 ended: failed: why" {
 		t.Error(got)
 	}
-	if e.Kind, e.Backend = "verify", "nas"; e.text() != "task 7 (verify nas) ended: failed: why" {
-		t.Error(e.text())
+	if e.Kind, e.Backend = "verify", "nas"; eventText(e) != "task 7 (verify nas) ended: failed: why" {
+		t.Error(eventText(e))
 	}
 }
