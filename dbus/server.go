@@ -18,8 +18,10 @@ import (
 type ServerOptions struct {
 	// Address of the bus: "session", "system", or a D-Bus address.
 	Address string
-	Engine  Engine
-	Clock   clock.Clock
+	// Engine is the service that answers.
+	Engine Engine
+	// Clock of the batches of signals.
+	Clock clock.Clock
 	// MaxBackends is how many backends ObjectManager and introspection list; calls and properties serve all.
 	MaxBackends int
 	// OnState, if set, is told when the bus is there and when it is lost.
@@ -30,8 +32,12 @@ type ServerOptions struct {
 }
 
 // NameTakenError says that another process has the service's name on the bus.
-type NameTakenError struct{ Owner string }
+type NameTakenError struct {
+	// Owner says who has it: its process, else its name on the bus, else "somebody".
+	Owner string
+}
 
+// Error names the owner, and says what to do.
 func (e *NameTakenError) Error() string {
 	return fmt.Sprintf("the name %s is taken on this bus by %s: another ipfs-kit-intelligent runs there; stop it first", BusName, e.Owner)
 }

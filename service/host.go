@@ -24,10 +24,14 @@ type HostOptions struct {
 	Bus string
 	// PrivateBus starts a bus of this process's own.
 	PrivateBus bool
-	Verbose    bool
-	System     bool
-	Version    string
-	Getenv     func(string) string
+	// Verbose logs at the level debug, whatever the configuration says.
+	Verbose bool
+	// System is the system-wide service with its own places.
+	System bool
+	// Version of the program.
+	Version string
+	// Getenv gives a variable of the process; empty where it is not set.
+	Getenv func(string) string
 }
 
 // Host runs the service in this process until ctx ends. A wrong configuration is

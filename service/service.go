@@ -30,10 +30,14 @@ import (
 
 // Options of a service.
 type Options struct {
-	Paths   config.Paths
-	Clock   clock.Clock
+	// Paths of the home, the state and the configuration.
+	Paths config.Paths
+	// Clock of all that it does.
+	Clock clock.Clock
+	// Version of the program.
 	Version string
-	Log     *logrus.Logger
+	// Log is where it tells what happens.
+	Log *logrus.Logger
 	// Bus names the bus for the lock and for people.
 	Bus string
 	// Publish, if set, is told every event; it must not block.

@@ -11,9 +11,12 @@ import (
 
 // Event is one signal of the service, with its arguments by name.
 type Event struct {
-	Signal string         `json:"event"`
-	Object string         `json:"object"`
-	Args   map[string]any `json:"args"`
+	// Signal is its name, without that of the interface.
+	Signal string `json:"event"`
+	// Object is the path of the object that it comes from.
+	Object string `json:"object"`
+	// Args are the arguments by their names, as plain Go values.
+	Args map[string]any `json:"args"`
 }
 
 // signalArgs are the names of the arguments, in the interfaces' order.

@@ -82,8 +82,13 @@ func (c *Client) Verify(ctx context.Context, backends []string) ([]uint64, error
 
 // RestoreOptions are those of Restore; empty ones are the service's defaults.
 type RestoreOptions struct {
-	Into, Backup string
-	Overwrite    bool
+	// Into is the absolute path of the folder that is restored to, which must be there; empty: the home and
+	// the backend themselves.
+	Into string
+	// Backup is the object of the backup that is restored; empty: the newest one.
+	Backup string
+	// Overwrite lets files that are there be replaced.
+	Overwrite bool
 }
 
 // Restore asks to bring buckets, metadata or pins back from a backend.

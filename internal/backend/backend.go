@@ -59,6 +59,7 @@ type Source struct {
 
 // Item is what a backend holds for one CID.
 type Item struct {
+	// CID is the root.
 	CID cid.Cid
 	// Size in bytes of the CAR, or of the DAG where the backend has no CARs; -1 when not known.
 	Size int64
@@ -78,7 +79,8 @@ type Health struct {
 	Version string
 	// Degraded says in words what is wrong though it works (disk nearly full ...); empty: nothing.
 	Degraded string
-	Usage    Usage
+	// Usage as it was at the check.
+	Usage Usage
 	// Pins held; -1 when telling would cost a listing.
 	Pins int64
 }
@@ -93,26 +95,35 @@ type Usage struct {
 
 // Sentinel is the content of .ipfs-kit-backend.json at a backend's root.
 type Sentinel struct {
-	ID      string    `json:"id"`
-	Backend string    `json:"backend"`
+	// ID is random, and made once.
+	ID string `json:"id"`
+	// Backend is the name that it had when the sentinel was written.
+	Backend string `json:"backend"`
+	// Created is when it was written.
 	Created time.Time `json:"created"`
 }
 
 // Object is one object of a backup.
 type Object struct {
-	Name     string
-	Size     int64
+	// Name as it was put.
+	Name string
+	// Size in bytes.
+	Size int64
+	// Modified is when it was put.
 	Modified time.Time
 }
 
 // ObjectStore keeps named objects (backups) below the backend's root. Names use
 // slashes and never leave the root. A put is atomic: an object is there whole or not at all.
 type ObjectStore interface {
+	// PutObject stores size bytes of r; what has the name already is replaced.
 	PutObject(ctx context.Context, name string, r io.Reader, size int64) error
 	// GetObject is ErrNotStored when there is none.
 	GetObject(ctx context.Context, name string) (io.ReadCloser, error)
+	// StatObject is ErrNotStored when there is none.
 	StatObject(ctx context.Context, name string) (Object, error)
 	// ListObjects calls each for every object whose name starts with prefix; an error means that the listing is not whole.
 	ListObjects(ctx context.Context, prefix string, each func(Object) error) error
+	// RemoveObject deletes one; nothing there is no error.
 	RemoveObject(ctx context.Context, name string) error
 }

@@ -27,13 +27,17 @@ const (
 
 // Error is a classified failure of a backend. Op says what was being done.
 type Error struct {
+	// Class of the trouble.
 	Class Class
-	Op    string
-	Err   error
+	// Op is what was being done, in words.
+	Op string
+	// Err is the cause.
+	Err error
 	// Hint is the next step for a person.
 	Hint string
 }
 
+// Error is the operation, the cause and the hint.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s: %v", e.Op, e.Err)
 	if e.Hint != "" {
@@ -50,9 +54,11 @@ func (e *Error) Unwrap() error { return e.Err }
 type SourceError struct {
 	// From is Source.From.
 	From string
-	Err  error
+	// Err is the cause.
+	Err error
 }
 
+// Error is the source and the cause.
 func (e *SourceError) Error() string { return fmt.Sprintf("read content from %s: %v", e.From, e.Err) }
 
 // Unwrap gives the cause.
@@ -135,10 +141,13 @@ func StopsPass(err error) bool {
 
 // CorruptError says that content is there but is not what it should be.
 type CorruptError struct {
+	// What is damaged: the name of a file or object.
 	What string
-	Err  error
+	// Err says how; nil where there is no more to say.
+	Err error
 }
 
+// Error is what is damaged, and how.
 func (e *CorruptError) Error() string {
 	if e.Err == nil {
 		return e.What + " is damaged"

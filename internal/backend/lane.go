@@ -66,6 +66,7 @@ type OverdueError struct {
 	Since time.Time
 }
 
+// Error is the call, and since when it has not returned.
 func (e *OverdueError) Error() string {
 	return fmt.Sprintf("%q has not returned since %s", e.What, e.Since.Format(time.RFC3339))
 }

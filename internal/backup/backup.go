@@ -42,7 +42,8 @@ type File struct {
 	// Name is relative, with slashes.
 	Name string
 	// Size in bytes when it was listed.
-	Size     int64
+	Size int64
+	// Modified is its mtime.
 	Modified time.Time
 	// Stamp differs whenever the file differs; where it is empty the file is always read.
 	Stamp string
@@ -52,9 +53,13 @@ type File struct {
 
 // Job is one backup.
 type Job struct {
-	Set   Set
+	// Set is the series that it belongs to.
+	Set Set
+	// Files are all that it holds, in any order.
 	Files []File
+	// Store is where it goes.
 	Store backend.ObjectStore
+	// Clock tells the manifest's time.
 	Clock clock.Clock
 	// Version of the program, for the manifest.
 	Version string
@@ -66,8 +71,14 @@ type Job struct {
 
 // Progress tells how far a backup, restore or verification is.
 type Progress struct {
-	FilesDone, FilesTotal uint64
-	BytesDone, BytesTotal uint64
+	// FilesDone counts files that are done.
+	FilesDone uint64
+	// FilesTotal counts all of them.
+	FilesTotal uint64
+	// BytesDone are the bytes of the files that are done.
+	BytesDone uint64
+	// BytesTotal are those of all of them.
+	BytesTotal uint64
 }
 
 // StateHash differs whenever one of the files differs, by what was listed: it

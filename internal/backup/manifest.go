@@ -21,6 +21,7 @@ type Manifest struct {
 	Format int `json:"format"`
 	// Kind and Home are the set's.
 	Kind string `json:"kind"`
+	// Home is that of the set.
 	Home string `json:"home_id"`
 	// Seq counts the backups of a set; the clock may jump, this does not.
 	Seq uint64 `json:"seq"`
@@ -28,6 +29,7 @@ type Manifest struct {
 	Time time.Time `json:"time"`
 	// Program and Version made it.
 	Program string `json:"program"`
+	// Version of the program that made it.
 	Version string `json:"version"`
 	// State is StateHash of the files.
 	State string `json:"state"`
@@ -42,13 +44,16 @@ type Manifest struct {
 
 // Entry is one file of a manifest.
 type Entry struct {
+	// Name is relative to the home, with slashes.
 	Name string `json:"name"`
 	// Size in bytes.
 	Size int64 `json:"size"`
 	// SHA256 of the content, in hex; its object is named by it.
-	SHA256   string    `json:"sha256"`
+	SHA256 string `json:"sha256"`
+	// Modified is its mtime.
 	Modified time.Time `json:"modified"`
-	Stamp    string    `json:"stamp,omitempty"`
+	// Stamp is that of File; empty where it had none.
+	Stamp string `json:"stamp,omitempty"`
 }
 
 const (

@@ -25,7 +25,10 @@ func DefaultRetention() Retention {
 
 // Pruned is what was removed.
 type Pruned struct {
-	Manifests, Objects int
+	// Manifests counts the backups that were removed.
+	Manifests int
+	// Objects counts the objects that no backup names any more, and that were removed.
+	Objects int
 	// Bytes of the objects.
 	Bytes int64
 	// Kept backups of the set.

@@ -21,13 +21,16 @@ type RestoreOptions struct {
 	// Allow, if set, tells which names may be written; one that may not refuses the whole restore.
 	Allow func(name string) bool
 	// Aside are files of the set that are there now: those that the backup does not have are moved to the old set.
-	Aside    []string
+	Aside []string
+	// Progress, if set, is told how far it is.
 	Progress func(Progress)
 }
 
 // Restored is what a restore did.
 type Restored struct {
+	// Files counts those that were written.
 	Files int
+	// Bytes of them.
 	Bytes int64
 	// Old is the folder, below the root, that keeps what was replaced or moved aside; empty when nothing was.
 	Old string

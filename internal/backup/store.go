@@ -149,12 +149,17 @@ func Latest(ctx context.Context, store backend.ObjectStore, set Set) (Manifest, 
 
 // Summary is one backup in a list.
 type Summary struct {
-	Set    Set
+	// Set is the series that it belongs to.
+	Set Set
+	// Object is the name of its manifest.
 	Object string
-	Seq    uint64
+	// Seq is its number in the set.
+	Seq uint64
 	// Time, Files and Bytes are zero where Err is set.
-	Time  time.Time
+	Time time.Time
+	// Files counts those that it holds.
 	Files int
+	// Bytes of them.
 	Bytes int64
 	// Complete says that everything that it names is there in its size.
 	Complete bool

@@ -18,7 +18,8 @@ type VerifyOptions struct {
 	// RemoveDamaged removes objects whose content is proven not to be what their
 	// name says, so that the next backup sends them again.
 	RemoveDamaged bool
-	Progress      func(Progress)
+	// Progress, if set, is told how far it is.
+	Progress func(Progress)
 }
 
 // Report is what a verification found.

@@ -17,17 +17,25 @@ import (
 // Source is what the catalog reads; *home.Home is one. Its reads are cached by
 // file stamps, so that what did not change costs one stat.
 type Source interface {
+	// Configs gives the configurations by name, and the files that can't be read.
 	Configs(ctx context.Context) (map[string]*home.Config, []home.Problem, error)
+	// ReadRegistry gives the rows of the backend registry; on an error the last good ones come with it.
 	ReadRegistry(ctx context.Context) ([]home.RegistryRow, error)
+	// ReadBuckets gives the distinct buckets, and the files that can't be read.
 	ReadBuckets(ctx context.Context) (home.Buckets, []home.Problem, error)
+	// ChangedMarks names the backends whose marks are not as last says, or may not be.
 	ChangedMarks(ctx context.Context, last map[string]*home.Dirty) ([]string, error)
+	// ReadDirty says what all marks of a backend say together.
 	ReadDirty(ctx context.Context, name string) (*home.Dirty, error)
+	// PinSummary counts the mapping of a backend.
 	PinSummary(ctx context.Context, name string) (home.PinCounts, error)
+	// ChangedMappings names the backends whose mappings are not as last says, or may not be.
 	ChangedMappings(ctx context.Context, last map[string]home.PinCounts) ([]string, error)
 }
 
 // Backend is what the home says of one backend. It is immutable.
 type Backend struct {
+	// Name that the home gives it.
 	Name string
 	// Config is nil where only the registry or a mark names the backend.
 	Config *home.Config

@@ -28,9 +28,11 @@ type ServeOptions struct {
 	Bus string
 	// PrivateBus has the service start a bus of its own.
 	PrivateBus bool
-	Verbose    bool
+	// Verbose logs at the level debug, whatever the configuration says.
+	Verbose bool
 	// System is the system-wide service with its own places.
-	System  bool
+	System bool
+	// Version of the program.
 	Version string
 }
 

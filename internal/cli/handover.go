@@ -136,9 +136,14 @@ func executable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode()
 
 // Env is what the programs get from the system.
 type Env struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	Environ        []string
+	// Stdin is where answers to questions come from.
+	Stdin io.Reader
+	// Stdout is where what was asked for goes.
+	Stdout io.Writer
+	// Stderr is where errors and what is said beside goes.
+	Stderr io.Writer
+	// Environ are the variables, each NAME=VALUE.
+	Environ []string
 	// Serve is the service itself: it runs until ctx ends. Nil in a program that has none in it.
 	Serve func(ctx context.Context, o ServeOptions) error
 }

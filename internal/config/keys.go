@@ -156,7 +156,16 @@ func Spell(d time.Duration) string {
 }
 
 // Doc describes one key.
-type Doc struct{ Key, Default, Allowed, Text string }
+type Doc struct {
+	// Key is its full name, with dots.
+	Key string
+	// Default is its value where no file says otherwise, as a file has it.
+	Default string
+	// Allowed says in words what it may be.
+	Allowed string
+	// Text says what it means.
+	Text string
+}
 
 // Reference lists all keys with their defaults.
 func Reference() []Doc {
@@ -200,8 +209,10 @@ func (c *Config) Show() string {
 
 // Value is the value of a key (times as texts, such as 15m) and where it stands: file and line, or "default".
 type Value struct {
-	Value any    `json:"value"`
-	From  string `json:"from"`
+	// Value is a number, a truth value, a text or a list of texts.
+	Value any `json:"value"`
+	// From is FILE:LINE, or "default".
+	From string `json:"from"`
 }
 
 // Values are all keys with their values.

@@ -17,16 +17,24 @@ const maxFile = 1 << 20
 
 // Warning is something in a file that has no effect.
 type Warning struct {
+	// File is its path.
 	File string
+	// Line from 1 on.
 	Line int
+	// Text says what has no effect, and what may have been meant.
 	Text string
 }
 
+// String is file, line and text.
 func (w Warning) String() string { return fmt.Sprintf("%s:%d: %s", w.File, w.Line, w.Text) }
 
 // Error collects everything that is wrong.
-type Error struct{ Problems []error }
+type Error struct {
+	// Problems each name file, line and key where they are known.
+	Problems []error
+}
 
+// Error is all problems, one a line.
 func (e *Error) Error() string {
 	var lines []string
 	for _, p := range e.Problems {

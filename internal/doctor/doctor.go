@@ -22,9 +22,13 @@ import (
 
 // Options say what to look at.
 type Options struct {
-	Paths   config.Paths
-	Clock   clock.Clock
-	Getenv  func(string) string
+	// Paths of the home, the state and the configuration.
+	Paths config.Paths
+	// Clock that ages are told by.
+	Clock clock.Clock
+	// Getenv gives a variable of who asks; empty where it is not set.
+	Getenv func(string) string
+	// Version of the program that asks.
 	Version string
 	// System is the system's service, whose account has other rights than who asks.
 	System bool
@@ -53,7 +57,9 @@ type Options struct {
 
 // Service is what a running service says of itself.
 type Service struct {
-	PID     uint32
+	// PID of its process.
+	PID uint32
+	// Manager is the service as a whole.
 	Manager status.Manager
 	// Blocked are its backends that wait for something that is not here.
 	Blocked []status.Backend

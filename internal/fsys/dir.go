@@ -17,6 +17,7 @@ import (
 
 // Entry is a name in a folder.
 type Entry struct {
+	// Name without the folder's.
 	Name string
 	// Type is that of the name itself: a link is fs.ModeSymlink.
 	Type fs.FileMode
@@ -37,7 +38,8 @@ type Look struct {
 	// Type is the file's type, without its permissions.
 	Type fs.FileMode
 	// Ino is its inode, Size its bytes.
-	Ino  uint64
+	Ino uint64
+	// Size in bytes.
 	Size int64
 	// Modified and Changed are its mtime and ctime.
 	Modified, Changed time.Time

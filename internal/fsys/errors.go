@@ -7,8 +7,14 @@ import (
 )
 
 // TooLargeError says that a file is over the limit it may be read with. Sizes are in bytes.
-type TooLargeError struct{ Size, Limit int64 }
+type TooLargeError struct {
+	// Size of the file.
+	Size int64
+	// Limit is the most that is read.
+	Limit int64
+}
 
+// Error is both sizes.
 func (e *TooLargeError) Error() string {
 	return "file is too large: " + human.Bytes(e.Size) + ", at most " + human.Bytes(e.Limit) + " are read"
 }

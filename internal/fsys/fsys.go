@@ -33,8 +33,14 @@ type File interface {
 
 // Usage is the room of a file system, in bytes and inodes.
 type Usage struct {
-	TotalBytes, AvailableBytes   uint64
-	TotalInodes, AvailableInodes uint64
+	// TotalBytes of the file system.
+	TotalBytes uint64
+	// AvailableBytes are those that users without privileges may still write.
+	AvailableBytes uint64
+	// TotalInodes of the file system; 0 where it does not count them.
+	TotalInodes uint64
+	// AvailableInodes are those that are free.
+	AvailableInodes uint64
 	// ReadOnly says that it is mounted read-only where this process sees it.
 	ReadOnly bool
 	// Type is the kernel's magic number of the file system (statfs f_type).
@@ -51,8 +57,9 @@ type Root interface {
 	Open(name string) (File, error)
 	// OpenFile opens with the flags of os.OpenFile.
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
-	// Stat follows links (inside the root); Lstat doesn't.
+	// Stat follows links inside the root.
 	Stat(name string) (fs.FileInfo, error)
+	// Lstat tells of a link itself.
 	Lstat(name string) (fs.FileInfo, error)
 	// ReadDir lists a folder, sorted by name.
 	ReadDir(name string) ([]Entry, error)
@@ -64,9 +71,13 @@ type Root interface {
 	Exchange(a, b string) error
 	// Link makes a hard link; an existing newname is an error (fs.ErrExist).
 	Link(oldname, newname string) error
+	// Remove deletes a file or an empty folder.
 	Remove(name string) error
+	// RemoveAll deletes a name and all below it; nothing there is no error.
 	RemoveAll(name string) error
+	// MkdirAll makes a folder and those above it that are missing.
 	MkdirAll(name string, perm fs.FileMode) error
+	// Chmod changes the permissions of a name.
 	Chmod(name string, perm fs.FileMode) error
 	// SyncDir makes the names in a folder survive a power loss.
 	SyncDir(name string) error

@@ -137,16 +137,26 @@ func (t *Tracker) Checked() time.Time { return t.checked }
 
 // Snapshot is what survives a restart.
 type Snapshot struct {
-	State    string        `json:"state"`
-	Checked  time.Time     `json:"checked"`
-	Next     time.Time     `json:"next"`
-	Open     time.Time     `json:"open"`
+	// State is one of the health states of package status; empty: unknown.
+	State string `json:"state"`
+	// Checked is when it proved or failed last; zero: never.
+	Checked time.Time `json:"checked"`
+	// Next is when the next probe is due; zero: now.
+	Next time.Time `json:"next"`
+	// Open is until when the breaker lets nothing through; zero: it is closed.
+	Open time.Time `json:"open"`
+	// Interval of probes, in nanoseconds in JSON.
 	Interval time.Duration `json:"interval"`
-	MeanMS   float64       `json:"mean_ms"`
-	Samples  uint32        `json:"samples"`
-	Errors   uint32        `json:"errors"`
-	Bad      uint16        `json:"bad"`
-	Degraded string        `json:"degraded,omitempty"`
+	// MeanMS is the mean time of an answer, in milliseconds.
+	MeanMS float64 `json:"mean_ms"`
+	// Samples is how many times the mean is of.
+	Samples uint32 `json:"samples"`
+	// Errors counts all failures: it salts the spread of the breaker's times.
+	Errors uint32 `json:"errors"`
+	// Bad counts failures in a row.
+	Bad uint16 `json:"bad"`
+	// Degraded says why it is not well though it works; empty: it is well.
+	Degraded string `json:"degraded,omitempty"`
 }
 
 // Save gives what survives a restart.

@@ -12,20 +12,25 @@ import (
 // Totals sum what happened over all backends in some time.
 type Totals struct {
 	// Checks are all proofs of backends; Probes those that were made for that alone.
-	Checks   uint64 `json:"checks,omitempty"`
+	Checks uint64 `json:"checks,omitempty"`
+	// ChecksOK are those that found that it works.
 	ChecksOK uint64 `json:"checks_ok,omitempty"`
-	Probes   uint64 `json:"probes,omitempty"`
+	// Probes are checks that were made for that alone.
+	Probes uint64 `json:"probes,omitempty"`
 	// Syncs are runs that ended by themselves, SyncsOK those that left nothing undone.
-	Syncs   uint64 `json:"syncs,omitempty"`
+	Syncs uint64 `json:"syncs,omitempty"`
+	// SyncsOK are those that left nothing undone.
 	SyncsOK uint64 `json:"syncs_ok,omitempty"`
 	// Outages count changes to unhealthy.
 	Outages uint64 `json:"outages,omitempty"`
 	// Copies of buckets were made by backups.
 	Copies uint64 `json:"copies,omitempty"`
 	// Cleared marks, the seconds that they stood, and how many by class of duration (bin).
-	Cleared uint64         `json:"cleared,omitempty"`
-	Stood   float64        `json:"stood,omitempty"`
-	Bins    map[int]uint64 `json:"bins,omitempty"`
+	Cleared uint64 `json:"cleared,omitempty"`
+	// Stood is how many seconds the cleared marks stood, added up.
+	Stood float64 `json:"stood,omitempty"`
+	// Bins counts the cleared marks by class of the time that they stood.
+	Bins map[int]uint64 `json:"bins,omitempty"`
 	// Spent is the time that passed at each level, in seconds: Up of backends that were healthy, and so on.
 	Spent Spent `json:"spent"`
 }
@@ -40,10 +45,14 @@ type Level struct {
 
 // Spent are levels times seconds.
 type Spent struct {
-	Up       float64 `json:"up,omitempty"`
-	Down     float64 `json:"down,omitempty"`
+	// Up is the time of backends that worked.
+	Up float64 `json:"up,omitempty"`
+	// Down is the time of those that didn't.
+	Down float64 `json:"down,omitempty"`
+	// Backends is the time of all of them.
 	Backends float64 `json:"backends,omitempty"`
-	Copies   float64 `json:"copies,omitempty"`
+	// Copies is the time of all copies of buckets that an hourly backup would make.
+	Copies float64 `json:"copies,omitempty"`
 }
 
 func (s *Spent) add(o Spent) {

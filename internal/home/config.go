@@ -33,6 +33,7 @@ func CanonicalType(raw string) string {
 
 // Config is the configuration of one backend, from either layout.
 type Config struct {
+	// Name is the stem of the file.
 	Name string
 	// Type is canonical, RawType as the file has it.
 	Type, RawType string
@@ -50,6 +51,7 @@ type Config struct {
 	Content string
 	// Paused by the configuration.
 	Paused bool
+	// Limits of what it is asked for.
 	Limits BackendLimits
 	// Err is why the file can't be used; the rest is empty then.
 	Err error

@@ -68,8 +68,10 @@ func (h *Home) OpenCARPath(_ context.Context, name string) (io.ReadCloser, int64
 // BackupFile is one file that belongs to a backup.
 type BackupFile struct {
 	// Name is relative to the home.
-	Name     string
-	Size     int64
+	Name string
+	// Size in bytes.
+	Size int64
+	// Modified is its mtime.
 	Modified time.Time
 	// Stamp differs whenever the file differs.
 	Stamp string

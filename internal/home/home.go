@@ -16,6 +16,7 @@ import (
 
 // Options of a home.
 type Options struct {
+	// Clock that settle times are told by.
 	Clock clock.Clock
 	// Settle is how long a file that can't be parsed may be in the middle of being written; 0: two seconds.
 	Settle time.Duration

@@ -17,20 +17,27 @@ const fileLock = ".ipfs-kit-intelligent.lock"
 
 // Owner is who serves a home.
 type Owner struct {
-	PID  int    `json:"pid"`
+	// PID of its process; 0: not known.
+	PID int `json:"pid"`
+	// Host is the name of its machine.
 	Host string `json:"host"`
 	// Bus is the address or name of the bus that it answers on.
-	Bus     string    `json:"bus"`
-	Version string    `json:"version"`
-	Since   time.Time `json:"since"`
+	Bus string `json:"bus"`
+	// Version of its program.
+	Version string `json:"version"`
+	// Since is when it took the home.
+	Since time.Time `json:"since"`
 }
 
 // LockedError says who serves the home already.
 type LockedError struct {
-	Home  string
+	// Home is its absolute path.
+	Home string
+	// Owner serves it; its PID is 0 where that is not known.
 	Owner Owner
 }
 
+// Error names the owner, and says what to do.
 func (e *LockedError) Error() string {
 	if e.Owner.PID == 0 {
 		return fmt.Sprintf("the home %s is served by another ipfs-kit-intelligent; stop that one first", e.Home)

@@ -16,6 +16,7 @@ type Problem struct {
 	Err error
 }
 
+// Error is the file and what is wrong.
 func (p Problem) Error() string { return fmt.Sprintf("%s: %v", p.File, p.Err) }
 
 // Unwrap gives the cause.
@@ -36,6 +37,7 @@ const (
 
 // Dirty is what all marks of one backend say together. It is immutable.
 type Dirty struct {
+	// Backend is its name.
 	Backend string
 	// IsDirty: an unsynced action somewhere, or a mark that is set without
 	// actions, or a non-empty file that can't be parsed though its settle time is over.
@@ -89,7 +91,18 @@ type Cleared struct {
 
 // Pin is a row of a backend's pin mapping.
 type Pin struct {
-	CID, CARPath, Backend, CreatedAt, Status, Metadata string
+	// CID as upstream wrote it: it may be no valid one.
+	CID string
+	// CARPath is the column car_file_path.
+	CARPath string
+	// Backend is the column backend_name.
+	Backend string
+	// CreatedAt is a time in ISO 8601, as upstream wrote it.
+	CreatedAt string
+	// Status is stored, pending, failed, or what else upstream wrote.
+	Status string
+	// Metadata is the text of a JSON object; empty for none.
+	Metadata string
 }
 
 // Values of Pin.Status.
@@ -101,7 +114,9 @@ const (
 
 // PinUpdate changes or adds one row of a pin mapping.
 type PinUpdate struct {
-	CID    string
+	// CID names the row.
+	CID string
+	// Status that it gets.
 	Status string
 	// CARPath is written only when the row is new.
 	CARPath string
@@ -111,7 +126,9 @@ type PinUpdate struct {
 
 // PinCounts counts the rows of a mapping by status.
 type PinCounts struct {
-	Total    int
+	// Total counts all rows.
+	Total int
+	// ByStatus counts them by Pin.Status.
 	ByStatus map[string]int
 	// Oldest and Newest are the first and the last created_at; zero where no row has one.
 	Oldest, Newest time.Time
@@ -150,15 +167,26 @@ func (c *PinCounts) count(p Pin) {
 
 // RegistryRow is a row of backend_index/backend_registry.parquet.
 type RegistryRow struct {
-	Name, Type, Endpoint string
+	// Name of the backend.
+	Name string
+	// Type as it was written.
+	Type string
+	// Endpoint without credentials; empty where the registry has none.
+	Endpoint string
 	// Health is healthy, unhealthy, or unknown (null, or never checked).
-	Health       string
-	LastCheck    time.Time
-	ResponseMS   float64
-	ErrorCount   int64
-	PinCount     int64
+	Health string
+	// LastCheck is zero for never.
+	LastCheck time.Time
+	// ResponseMS is how long the last check took, in milliseconds.
+	ResponseMS float64
+	// ErrorCount as upstream counted.
+	ErrorCount int64
+	// PinCount as upstream counted.
+	PinCount int64
+	// StorageUsage in bytes; 0: not known.
 	StorageUsage int64
-	LastSync     time.Time
+	// LastSync is zero for never.
+	LastSync time.Time
 	// Status is what upstream's CLI wrote: online, configured, referenced, offline, unreachable.
 	Status string
 	// LastBackup is zero when the registry has none.
@@ -167,21 +195,31 @@ type RegistryRow struct {
 
 // RegistryUpdate changes the columns of one row; nil fields stay as they are.
 type RegistryUpdate struct {
+	// Name of the backend.
 	Name string
 	// Dirty writes dirty, and with false also last_sync and pinset_hash, as upstream's mark_backend_clean does.
-	Dirty    *bool
+	Dirty *bool
+	// LastSync is written with Dirty false.
 	LastSync time.Time
-	Health   *RegistryHealth
+	// Health is what a check found; nil: none was made.
+	Health *RegistryHealth
 }
 
 // RegistryHealth is what a health check writes to a row, or adds as a new row.
 type RegistryHealth struct {
-	Status       string
-	Type         string
-	Endpoint     string
-	CheckedAt    time.Time
-	ResponseMS   float64
-	PinCount     int64
+	// Status is healthy or unhealthy.
+	Status string
+	// Type of a row that is new.
+	Type string
+	// Endpoint of a row that is new, without credentials; empty: none is written.
+	Endpoint string
+	// CheckedAt is when the check ended.
+	CheckedAt time.Time
+	// ResponseMS is how long it took, in milliseconds.
+	ResponseMS float64
+	// PinCount is the rows of its mapping.
+	PinCount int64
+	// StorageUsage in bytes; 0: not known.
 	StorageUsage int64
 }
 

@@ -46,6 +46,7 @@ const (
 
 // Options of a log.
 type Options struct {
+	// Clock that repeats are folded by.
 	Clock clock.Clock
 	// Out is where plain lines go; os.Stderr for nil.
 	Out io.Writer

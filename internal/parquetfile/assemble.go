@@ -7,7 +7,9 @@ type Struct []Field
 
 // Field is one field of a Struct.
 type Field struct {
-	Name  string
+	// Name of the field.
+	Name string
+	// Value as Table gives values; nil: null.
 	Value any
 }
 

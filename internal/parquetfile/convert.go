@@ -196,11 +196,13 @@ func jsonFloat(f float64) any {
 	return f
 }
 
+// String is 15:04:05, with as many digits of a second as it has.
 func (d TimeOfDay) String() string {
 	t := time.Unix(0, 0).UTC().Add(time.Duration(d))
 	return t.Format("15:04:05.999999999")
 }
 
+// String is the usual form, with dashes.
 func (u UUID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }

@@ -31,9 +31,15 @@ const (
 	maxHeader = 1 << 20
 )
 
-// CorruptError says that a file is damaged or torn. Column is empty where the damage is not a column's.
-type CorruptError struct{ Column, What string }
+// CorruptError says that a file is damaged or torn.
+type CorruptError struct {
+	// Column where the damage is; empty: it is not a column's.
+	Column string
+	// What is wrong, in words.
+	What string
+}
 
+// Error names the column and the damage.
 func (e *CorruptError) Error() string {
 	if e.Column == "" {
 		return "damaged parquet file: " + e.What
@@ -42,8 +48,14 @@ func (e *CorruptError) Error() string {
 }
 
 // UnsupportedError names the feature of a valid file that can't be read.
-type UnsupportedError struct{ Column, Feature string }
+type UnsupportedError struct {
+	// Column that has it; empty: it is the file's.
+	Column string
+	// Feature as the format names it.
+	Feature string
+}
 
+// Error names the column and the feature.
 func (e *UnsupportedError) Error() string {
 	if e.Column == "" {
 		return "parquet feature that can't be read: " + e.Feature
@@ -53,10 +65,15 @@ func (e *UnsupportedError) Error() string {
 
 // LimitError says which limit a file exceeds.
 type LimitError struct {
-	What      string
-	Is, Limit int64
+	// What there is too much of: "rows", "bytes in a page" and so on.
+	What string
+	// Is how much there is, or would be.
+	Is int64
+	// Limit that it exceeds.
+	Limit int64
 }
 
+// Error is how much there is, and the limit.
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("parquet file is too large: %d %s, and %d is the limit", e.Is, e.What, e.Limit)
 }

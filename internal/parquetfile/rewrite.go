@@ -24,7 +24,9 @@ const (
 
 // ColumnSpec describes a nullable column that is made.
 type ColumnSpec struct {
+	// Name of the column.
 	Name string
+	// Kind of its values.
 	Kind Kind
 }
 

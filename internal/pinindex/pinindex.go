@@ -30,12 +30,21 @@ func key(text string) []byte {
 }
 
 // Row is what the index keeps of a row of a mapping.
-type Row struct{ CID, Status string }
+type Row struct {
+	// CID as the mapping writes it.
+	CID string
+	// Status is stored, pending, failed, or what else upstream wrote.
+	Status string
+}
 
 // Mapping is a backend's mapping as it was read; Stamp names the state of its file.
 type Mapping struct {
-	Backend, Stamp string
-	Rows           []Row
+	// Backend is its name.
+	Backend string
+	// Stamp differs whenever the mapping's file differs; empty: there is none.
+	Stamp string
+	// Rows are all of them.
+	Rows []Row
 }
 
 // Stamps tells which state of each backend's mapping the index holds.
@@ -171,7 +180,12 @@ func (x *Index) drop(ctx context.Context, backend string) error {
 }
 
 // Holder is a backend that lists a CID.
-type Holder struct{ Backend, Status string }
+type Holder struct {
+	// Backend is its name.
+	Backend string
+	// Status of its row.
+	Status string
+}
 
 // Where lists the backends whose mappings list a CID, by name.
 func (x *Index) Where(ctx context.Context, text string) (out []Holder, err error) {

@@ -44,15 +44,20 @@ type MarkStore interface {
 
 // Job is one sync of one backend. The zero values of what is said to have a default mean the default.
 type Job struct {
+	// Backend is its name.
 	Backend string
-	Mode    Mode
+	// Mode says how much is looked at.
+	Mode Mode
 	// Dirty is the mark that is served, as it was read at the start; nil: none stands, and nothing is cleared.
-	Dirty   *home.Dirty
+	Dirty *home.Dirty
+	// Adapter of the backend, opened for this job.
 	Adapter backend.Adapter
 	// Sources of content, the nearest first.
 	Sources []SourceFinder
-	Pins    PinStore
-	Marks   MarkStore
+	// Pins is the backend's mapping.
+	Pins PinStore
+	// Marks are where the mark is cleared.
+	Marks MarkStore
 	// Desired gives what buckets and local pins want on the backend, for Reconcile; nil: what the mapping and the mark say alone.
 	Desired func(ctx context.Context) ([]string, error)
 	// Prove has everything that is wanted read back, whatever the mapping says of it, and records that are missing beside it written.
@@ -61,7 +66,8 @@ type Job struct {
 	Records bool
 	// Progress, if set, is told how far it is: one call at a time, possibly many a second.
 	Progress func(Progress)
-	Clock    clock.Clock
+	// Clock of stalls and of what is written; the system's by default.
+	Clock clock.Clock
 	// StallLimit is how long nothing may move; 5 minutes by default. Work on content of a known size gets its time beside it.
 	StallLimit time.Duration
 	// Alive, if set, is asked before anything is written: false means that this run was replaced, and must commit nothing more.
@@ -112,6 +118,12 @@ func (j Job) withDefaults() Job {
 
 // Progress tells how far a run is. BytesTotal counts what is known of what was begun; it may grow.
 type Progress struct {
-	ItemsDone, ItemsTotal uint64
-	BytesDone, BytesTotal uint64
+	// ItemsDone counts CIDs that are done.
+	ItemsDone uint64
+	// ItemsTotal counts all that are known so far.
+	ItemsTotal uint64
+	// BytesDone were moved.
+	BytesDone uint64
+	// BytesTotal counts what is known of what was begun; it may grow.
+	BytesTotal uint64
 }

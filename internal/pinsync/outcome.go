@@ -23,7 +23,9 @@ type Entry struct {
 
 // List holds the first entries of one kind, and how many there are.
 type List struct {
-	Count   int
+	// Count is how many there are.
+	Count int
+	// Entries are the first hundred.
 	Entries []Entry
 }
 
@@ -60,7 +62,8 @@ type Outcome struct {
 	Blocked string
 	// NeedReconcile says that only a whole comparison can satisfy what is left, and NeedWhy why.
 	NeedReconcile bool
-	NeedWhy       string
+	// NeedWhy says why; empty where there is no need.
+	NeedWhy string
 	// SentinelID is the identity to remember for the next sync; empty: none was seen.
 	SentinelID string
 }

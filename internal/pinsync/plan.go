@@ -10,6 +10,7 @@ import (
 
 // Planned is one CID of a difference.
 type Planned struct {
+	// CID as the mark or mapping writes it.
 	CID string
 	// Size in bytes of what would be put; -1 when it is not known.
 	Size int64
@@ -35,7 +36,8 @@ type Difference struct {
 	Extra int
 	// NeedReconcile as in Outcome.
 	NeedReconcile bool
-	NeedWhy       string
+	// NeedWhy says why; empty where there is no need.
+	NeedWhy string
 }
 
 // Plan tells what Run would do, and writes nothing. Errors are those of Run.

@@ -113,6 +113,7 @@ func carPaths(ctx context.Context, pins PinStore) (map[string][]string, error) {
 
 // Neighbour is another backend that may have content.
 type Neighbour struct {
+	// Name of the backend.
 	Name string
 	// Open opens it for one look or one reading; it is closed after.
 	Open func(ctx context.Context) (backend.Adapter, error)

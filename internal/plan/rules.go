@@ -7,7 +7,7 @@ import (
 
 // Rules are the planner's figures. All can be configured.
 type Rules struct {
-	// Priority by kind of task and its cause; see the Prio constants.
+	// Priority by kind of task and its cause; from 1, the highest, to 10.
 	Priority map[Cause]uint8
 	// StaleAfter is how old the last check of a backend that a bucket names may be.
 	StaleAfter time.Duration

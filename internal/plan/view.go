@@ -7,24 +7,29 @@ import "time"
 
 // View is all that the decision about one backend is made from.
 type View struct {
+	// Name of the backend: it salts the spread of times.
 	Name string
 	// Counted is false for what is disabled or named by nothing.
 	Counted bool
 	// Started is when this service first knew the backend; schedules without a past begin there.
 	Started time.Time
-	// Paused until a time; a zero time: until a person resumes it.
-	Paused      bool
+	// Paused says that nothing new begins.
+	Paused bool
+	// PausedUntil is when it ends by itself; zero: when a person resumes it.
 	PausedUntil time.Time
 	// Misconfigured is why it can't be used, empty otherwise.
 	Misconfigured string
-	Dirty         Dirty
+	// Dirty is its mark.
+	Dirty Dirty
 	// Pending and Failed count rows of the mapping.
 	Pending, Failed int
 	// Bound says that a bucket names it.
-	Bound  bool
+	Bound bool
+	// Health is what the tracker says.
 	Health Health
 	// Tries by kind of task.
-	Tries   map[string]Attempt
+	Tries map[string]Attempt
+	// Blocked is what its last sync waits for.
 	Blocked Blocked
 	// Requests of people that wait, oldest first.
 	Requests []Request
@@ -40,11 +45,14 @@ type View struct {
 
 // Dirty is the mark.
 type Dirty struct {
+	// Standing says that there is a mark; the rest is empty otherwise.
 	Standing bool
 	// Fresh says that it came while this service ran, and was not there at its start.
-	Fresh    bool
+	Fresh bool
+	// Unsynced counts actions that are not synced.
 	Unsynced int
-	Since    time.Time
+	// Since is when the mark was made; zero: it doesn't say.
+	Since time.Time
 	// Version differs whenever the mark's files differ.
 	Version string
 	// Whole says that it needs a whole comparison: it names no CIDs, or asks for some to be removed.
@@ -53,7 +61,9 @@ type Dirty struct {
 
 // Health is what the tracker says.
 type Health struct {
-	State     string
+	// State is one of the health states of package status.
+	State string
+	// LastCheck is zero for never.
 	LastCheck time.Time
 	// NextProbe is when a probe is due; zero: now.
 	NextProbe time.Time
@@ -65,8 +75,9 @@ type Health struct {
 type Attempt struct {
 	// N counts failures in a row; crashes are none.
 	N int `json:"n"`
-	// Last and Next are the last and the next try.
+	// Last is when it was tried last.
 	Last time.Time `json:"last"`
+	// Next is when it is tried again.
 	Next time.Time `json:"next"`
 	// Mark is the version of the mark that was tried; another one resets the wait.
 	Mark string `json:"mark,omitempty"`
@@ -78,8 +89,9 @@ type Attempt struct {
 type Blocked struct {
 	// Reason for people; empty: not blocked.
 	Reason string `json:"reason"`
-	// Since it is blocked, and Until when it is tried again by itself.
+	// Since is when that was found.
 	Since time.Time `json:"since"`
+	// Until is when it is tried again by itself.
 	Until time.Time `json:"until"`
 	// Mark is the version of the mark that was tried.
 	Mark string `json:"mark"`
@@ -87,16 +99,20 @@ type Blocked struct {
 
 // Request is what a person or program asked for.
 type Request struct {
-	Kind      string
+	// Kind of the task.
+	Kind string
+	// Reconcile asks a pin_sync to compare whole listings.
 	Reconcile bool
 }
 
 // Backup is the state of one kind of backup on a target.
 type Backup struct {
-	// Changed says that the content differs from the last manifest.
+	// Changed says that what it would hold differs from the last one.
 	Changed bool
-	// Last backup; zero: never, then First is when the first one is due.
-	Last, First time.Time
+	// Last is when it was made last; zero: never.
+	Last time.Time
+	// First is when the first one is due.
+	First time.Time
 }
 
 // Mode of a pin_sync.
@@ -110,23 +126,31 @@ const (
 
 // Want is a task that is due now.
 type Want struct {
-	Kind     string
+	// Kind of the task.
+	Kind string
+	// Priority is from 1, the highest, to 10.
 	Priority uint8
-	Mode     Mode
+	// Mode of a pin_sync; empty for other kinds.
+	Mode Mode
 	// Reason in words.
 	Reason string
-	Asked  bool
+	// Asked says that a person or program asked for it.
+	Asked bool
 }
 
 // Wait is a task that is due later: in retry, or blocked.
 type Wait struct {
+	// Blocked says that it waits for what nobody here has.
 	Blocked bool
-	Until   time.Time
-	Reason  string
+	// Until is when it goes on by itself; zero: when something changes.
+	Until time.Time
+	// Reason in words.
+	Reason string
 }
 
 // Decision is the plan of one backend.
 type Decision struct {
+	// Wants are due now.
 	Wants []Want
 	// Waiting by kind: what would be wanted, but not yet.
 	Waiting map[string]Wait

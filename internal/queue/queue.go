@@ -29,6 +29,7 @@ type Op struct {
 
 // Options of a queue.
 type Options struct {
+	// Clock of aging and wakes.
 	Clock clock.Clock
 	// Limit is how many operations may be out at once.
 	Limit int

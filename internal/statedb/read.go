@@ -36,9 +36,14 @@ func (db *DB) ReserveIDs(ctx context.Context) (first, n uint64, err error) {
 
 // Request is what a person or program asked for and what is not done yet.
 type Request struct {
-	ID            uint64
-	Kind, Backend string
-	Created       time.Time
+	// ID is that of its task.
+	ID uint64
+	// Kind of the task.
+	Kind string
+	// Backend is the name of the one that it is about.
+	Backend string
+	// Created is when it was asked for.
+	Created time.Time
 	// Body is JSON of the options.
 	Body json.RawMessage
 }

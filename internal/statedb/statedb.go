@@ -49,6 +49,7 @@ type DB struct {
 
 // Options of a database.
 type Options struct {
+	// Clock that batches are written by.
 	Clock clock.Clock
 	// OnError is told about batches that could not be written, and nil once they can be again.
 	OnError func(error)

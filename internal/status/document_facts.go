@@ -157,7 +157,7 @@ func (p *PinFacts) Span(oldest, newest time.Time) {
 
 // DirtyFact counts the actions of one backend's marks.
 type DirtyFact struct {
-	// Total counts all of them, Unsynced those that are still to be done.
+	// Total counts all of them.
 	Total int
 	// Unsynced counts those that are not synced.
 	Unsynced int

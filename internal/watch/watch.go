@@ -39,16 +39,19 @@ type Layout struct {
 	// Fixed folders are watched always, those that are missing once they come.
 	Fixed []string
 	// Parent is the folder whose folders are watched too, with Children below each.
-	Parent   string
+	Parent string
+	// Children are names of folders below each of them.
 	Children []string
 }
 
 // Options of a watcher.
 type Options struct {
 	// Home is the absolute path that is watched.
-	Home   string
+	Home string
+	// Layout says what is watched below it.
 	Layout Layout
-	Clock  clock.Clock
+	// Clock of the sweep.
+	Clock clock.Clock
 	// Sweep is the interval at which everything is looked at though nothing was heard.
 	Sweep time.Duration
 	// IsOwn tells whether a file is just what this program wrote: no news.

@@ -53,7 +53,12 @@ func section(to []byte, c cid.Cid, data []byte) []byte {
 }
 
 // Home is a home that is made below a folder.
-type Home struct{ Path, Disks string }
+type Home struct {
+	// Path of the home.
+	Path string
+	// Disks is the folder that the filesystem backends lie in.
+	Disks string
+}
 
 // New makes a home with the folders that upstream makes.
 func New(dir string) (Home, error) {

@@ -190,6 +190,7 @@ type MissingError struct {
 	First cid.Cid
 }
 
+// Error says how many blocks are missing, and names one.
 func (e *MissingError) Error() string {
 	switch {
 	case !e.First.Defined():

@@ -36,6 +36,7 @@ const ContentRecords = "records"
 
 // Deps are what the adapter gets from the service.
 type Deps struct {
+	// Clock that checks are timed by, and the age of leftovers.
 	Clock clock.Clock
 	// Lane is the backend's own; it outlives the adapter.
 	Lane *backend.Lane

@@ -39,6 +39,7 @@ type Config struct {
 
 // Deps are what the adapter gets from the service.
 type Deps struct {
+	// Clock of timeouts, and that checks are timed by.
 	Clock clock.Clock
 	// Lane is the backend's own; it outlives the adapter.
 	Lane *backend.Lane

@@ -19,6 +19,7 @@ import (
 
 // Spec is a backend's configuration as the home has it.
 type Spec struct {
+	// Name of the backend.
 	Name string
 	// Type is the canonical name of the type, aliases resolved.
 	Type string
@@ -32,6 +33,7 @@ type Spec struct {
 
 // Deps are what adapters get from the service.
 type Deps struct {
+	// Clock of all that an adapter times.
 	Clock clock.Clock
 	// Lane is the backend's own; it outlives the adapter.
 	Lane *backend.Lane

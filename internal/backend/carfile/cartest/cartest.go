@@ -20,7 +20,9 @@ import (
 
 // Block is a block with its CID.
 type Block struct {
-	CID  cid.Cid
+	// CID of the data.
+	CID cid.Cid
+	// Data is the block's content.
 	Data []byte
 }
 
