@@ -30,17 +30,15 @@ type HostOptions struct {
 	System bool
 	// Version of the program.
 	Version string
-	// Getenv gives a variable of the process; empty where it is not set.
-	Getenv func(string) string
 }
 
-// Host runs the service in this process until ctx ends. A wrong configuration is
+// Host runs the service in this process until ctx ends; getenv gives its variables. A wrong configuration is
 // a *config.Error, a home that is served already a *home.LockedError, a name
 // that is taken a *dbus.NameTakenError, and a start that its sandbox needs a
 // *status.StartAgainError.
-func Host(ctx context.Context, o HostOptions) error {
+func Host(ctx context.Context, o HostOptions, getenv func(string) string) error {
 	debug.SetGCPercent(garbageReading)
-	paths, err := config.FindPaths(o.Getenv, o.System)
+	paths, err := config.FindPaths(getenv, o.System)
 	if err != nil {
 		return err
 	}
@@ -50,12 +48,12 @@ func Host(ctx context.Context, o HostOptions) error {
 	}
 	log, flush := logging.New(logging.Options{Clock: clock.System, Level: level})
 	defer flush()
-	address, closeBus, err := findBus(ctx, o, paths)
+	address, closeBus, err := findBus(ctx, o, paths, getenv)
 	if err != nil {
 		return err
 	}
 	var server *dbus.Server
-	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), System: o.System, Mounts: unitMounts(o.Getenv),
+	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), System: o.System, Mounts: unitMounts(getenv),
 		Publish: func(ev status.Event) { server.Publish(ev) }})
 	if err != nil {
 		return errors.Join(err, closeBus())
@@ -76,7 +74,7 @@ func Host(ctx context.Context, o HostOptions) error {
 }
 
 // findBus says which bus to be on, and starts a private one where that was asked for.
-func findBus(ctx context.Context, o HostOptions, paths config.Paths) (address string, closeBus func() error, err error) {
+func findBus(ctx context.Context, o HostOptions, paths config.Paths, getenv func(string) string) (address string, closeBus func() error, err error) {
 	closeBus = func() error { return nil }
 	switch {
 	case o.PrivateBus:
@@ -93,10 +91,10 @@ func findBus(ctx context.Context, o HostOptions, paths config.Paths) (address st
 	case o.System:
 		return "system", closeBus, nil
 	}
-	if a := o.Getenv("DBUS_SESSION_BUS_ADDRESS"); a != "" {
+	if a := getenv("DBUS_SESSION_BUS_ADDRESS"); a != "" {
 		return a, closeBus, nil
 	}
-	if run := o.Getenv("XDG_RUNTIME_DIR"); run != "" {
+	if run := getenv("XDG_RUNTIME_DIR"); run != "" {
 		if _, err := os.Stat(filepath.Join(run, "bus")); err == nil {
 			return "unix:path=" + filepath.Join(run, "bus"), closeBus, nil
 		}

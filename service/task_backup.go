@@ -16,7 +16,6 @@ import (
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/pinsync"
-	"ipfskit.org/intelligent/internal/status"
 )
 
 // store opens a backend's object store for a task, by open or openToWrite.
@@ -105,14 +104,7 @@ func (s *Service) prune(ctx context.Context, store backend.ObjectStore, set stri
 }
 
 func (s *Service) backupProgress(t *task) func(backup.Progress) {
-	return func(p backup.Progress) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if t.State == status.TaskRunning {
-			t.advance(p.FilesDone, p.FilesTotal, p.BytesDone, p.BytesTotal, s.clk.Now())
-			s.tell(status.Event{Kind: status.TaskProgress, Backend: t.Backend, Task: t.copyOf()})
-		}
-	}
+	return func(p backup.Progress) { s.advance(t, p.FilesDone, p.FilesTotal, p.BytesDone, p.BytesTotal) }
 }
 
 // verifyShare is the part of a backup that a verification reads back.

@@ -48,7 +48,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	cfg := s.config()
 	job := pinsync.Job{Backend: e.name, Mode: pinsync.Delta, Adapter: a, Pins: indexedPins{pinsync.HomePins(h, e.name), s, e.name}, Marks: pinsync.HomeMarks(h, e.name),
 		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, StallLimit: cfg.Stall, SentinelID: e.sentinel,
-		Alive: p.Alive, RemovalShare: float64(cfg.RemoveShare) / 100, Progress: s.progress(t)}
+		Alive: p.Alive, RemovalShare: float64(cfg.RemoveShare) / 100, Progress: s.syncProgress(t)}
 	if cat.IsDirty() {
 		job.Dirty = cat.Dirty
 	}
@@ -162,15 +162,17 @@ func (s *Service) neighbours(ctx context.Context, self string, c cid.Cid) iter.S
 	}
 }
 
-// progress shows how far a task is.
-func (s *Service) progress(t *task) func(pinsync.Progress) {
-	return func(pr pinsync.Progress) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if t.State == status.TaskRunning {
-			t.advance(pr.ItemsDone, pr.ItemsTotal, pr.BytesDone, pr.BytesTotal, s.clk.Now())
-			s.tell(status.Event{Kind: status.TaskProgress, Backend: t.Backend, Task: t.copyOf()})
-		}
+func (s *Service) syncProgress(t *task) func(pinsync.Progress) {
+	return func(p pinsync.Progress) { s.advance(t, p.ItemsDone, p.ItemsTotal, p.BytesDone, p.BytesTotal) }
+}
+
+// advance shows how far a task is that runs.
+func (s *Service) advance(t *task, done, total, bytes, bytesTotal uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.State == status.TaskRunning {
+		t.advance(done, total, bytes, bytesTotal, s.clk.Now())
+		s.tell(status.Event{Kind: status.TaskProgress, Backend: t.Backend, Task: t.copyOf()})
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func main() {
 	env := cli.SystemEnv()
 	env.Serve = func(ctx context.Context, o cli.ServeOptions) error {
-		return service.Host(ctx, service.HostOptions{Bus: o.Bus, PrivateBus: o.PrivateBus, Verbose: o.Verbose, System: o.System, Version: o.Version, Getenv: env.Getenv})
+		return service.Host(ctx, service.HostOptions(o), env.Getenv)
 	}
 	os.Exit(cli.Main(os.Args[1:], env))
 }

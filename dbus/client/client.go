@@ -205,11 +205,6 @@ func WorkerPath(name string) godbus.ObjectPath {
 	return RootPath + "/workers/" + godbus.ObjectPath(name)
 }
 
-// TaskPath is the object of a task.
-func TaskPath(id uint64) godbus.ObjectPath {
-	return RootPath + "/tasks/" + godbus.ObjectPath(strconv.FormatUint(id, 10))
-}
-
 // TaskID is the task of an object, or false.
 func TaskID(path godbus.ObjectPath) (uint64, bool) {
 	s, ok := strings.CutPrefix(string(path), string(RootPath)+"/tasks/")

@@ -155,16 +155,6 @@ func (l *Lane) Idle() bool {
 	return len(l.running) == 0
 }
 
-// Overdue tells what hangs for the longest, and since when.
-func (l *Lane) Overdue() (what string, since time.Time, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c := l.oldestOverdue(); c != nil {
-		return c.What, c.since, true
-	}
-	return "", time.Time{}, false
-}
-
 // Wait returns when no call runs, those that nobody waits for included, or with
 // the context's error.
 func (l *Lane) Wait(ctx context.Context) error {

@@ -39,7 +39,7 @@ func TestBackupIsCompleteAndItsManifestComesLast(t *testing.T) {
 	if err != nil || got.Object != m.Object || !slices.Equal(got.Files, m.Files) {
 		t.Errorf("%v, %+v", err, got)
 	}
-	list, err := List(context.Background(), w.store())
+	list, err := allBackups(context.Background(), w.store())
 	if err != nil || len(list) != 1 || !list[0].Complete || list[0].Set != set || list[0].Files != 3 || list[0].Bytes != 6 {
 		t.Errorf("%v, %+v", err, list)
 	}
@@ -130,7 +130,7 @@ func TestFileThatGrowsWhileItIsReadIsReadAgain(t *testing.T) {
 	if !errors.Is(err, ErrChanging) || backend.ClassOf(err) != backend.ClassContent {
 		t.Errorf("it ended with %v", err)
 	}
-	if list, err := List(context.Background(), w.store()); err != nil || len(list) != 0 {
+	if list, err := allBackups(context.Background(), w.store()); err != nil || len(list) != 0 {
 		t.Errorf("%v, %+v", err, list)
 	}
 }
@@ -202,7 +202,7 @@ func TestDamagedManifestGivesWayToTheOneBefore(t *testing.T) {
 	if third.Seq != 3 {
 		t.Errorf("the number of a damaged manifest is used again: %+v", third)
 	}
-	list, err := List(context.Background(), w.store())
+	list, err := allBackups(context.Background(), w.store())
 	if err != nil || len(list) != 3 || list[1].Err == nil || list[1].Complete {
 		t.Errorf("%v, %+v", err, list)
 	}
@@ -284,9 +284,9 @@ func TestKilledAtAnyStepItConverges(t *testing.T) {
 	}
 }
 
-func mustList(t testing.TB, w *world) []Summary {
+func mustList(t testing.TB, w *world) []summary {
 	t.Helper()
-	list, err := List(context.Background(), w.store())
+	list, err := allBackups(context.Background(), w.store())
 	if err != nil {
 		t.Fatal(err)
 	}

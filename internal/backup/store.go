@@ -11,7 +11,6 @@ import (
 	"io"
 	"path"
 	"slices"
-	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
 )
@@ -69,7 +68,7 @@ func listRefs(ctx context.Context, store backend.ObjectStore, prefix string) ([]
 	return refs, nil
 }
 
-// Read gives the manifest under a name, as Summary.Object and Manifest.Object have it.
+// Read gives the manifest under a name, as Manifest.Object has it.
 func Read(ctx context.Context, store backend.ObjectStore, object string) (Manifest, error) {
 	r, ok := parseRef(object)
 	if !ok {
@@ -145,51 +144,4 @@ func Latest(ctx context.Context, store backend.ObjectStore, set Set) (Manifest, 
 		return Manifest{}, err
 	}
 	return newest(ctx, store, refs)
-}
-
-// Summary is one backup in a list.
-type Summary struct {
-	// Set is the series that it belongs to.
-	Set Set
-	// Object is the name of its manifest.
-	Object string
-	// Seq is its number in the set.
-	Seq uint64
-	// Time, Files and Bytes are zero where Err is set.
-	Time time.Time
-	// Files counts those that it holds.
-	Files int
-	// Bytes of them.
-	Bytes int64
-	// Complete says that everything that it names is there in its size.
-	Complete bool
-	// Err says why the manifest can't be read.
-	Err error
-}
-
-// List gives all backups on a store, of every home and kind, the newest first.
-func List(ctx context.Context, store backend.ObjectStore) ([]Summary, error) {
-	refs, err := listRefs(ctx, store, "manifests/")
-	if err != nil {
-		return nil, err
-	}
-	present, err := listObjects(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Summary, 0, len(refs))
-	for _, r := range refs {
-		s := Summary{Set: r.set, Object: r.name, Seq: r.seq}
-		m, err := r.read(ctx, store)
-		switch {
-		case err == nil:
-			s.Time, s.Files, s.Bytes, s.Complete = m.Time, len(m.Files), m.Bytes(), present.complete(&m)
-		case damaged(err):
-			s.Err = err
-		default:
-			return nil, err
-		}
-		out = append(out, s)
-	}
-	return out, nil
 }

@@ -30,7 +30,7 @@ import (
 func TestMain(m *testing.M) {
 	env := SystemEnv()
 	env.Serve = func(ctx context.Context, o ServeOptions) error {
-		return service.Host(ctx, service.HostOptions{Bus: o.Bus, PrivateBus: o.PrivateBus, Verbose: o.Verbose, System: o.System, Version: o.Version, Getenv: env.Getenv})
+		return service.Host(ctx, service.HostOptions(o), env.Getenv)
 	}
 	testscript.Main(leakless{m}, map[string]func(){
 		"ipfs-kit":             func() { os.Exit(Main(os.Args[1:], env)) },

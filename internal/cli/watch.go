@@ -48,7 +48,7 @@ type viewer interface {
 	// state shows how things are, at the start and whenever the service came back.
 	state(ctx context.Context, c *client.Client) error
 	// event shows one thing that happened.
-	event(ctx context.Context, c *client.Client, e happening) error
+	event(ctx context.Context, c *client.Client, e status.Happening) error
 	// stopped says that the service ended.
 	stopped() error
 	// end is called last.
@@ -86,18 +86,6 @@ func (a *app) watch(ctx context.Context, v viewer) error {
 	}
 }
 
-// happening is one event as `watch --json` prints it: only add to it.
-type happening struct {
-	Time    string         `json:"time"`
-	Event   string         `json:"event"`
-	Backend string         `json:"backend,omitempty"`
-	Task    uint64         `json:"task,omitempty"`
-	Kind    string         `json:"kind,omitempty"`
-	Worker  string         `json:"worker,omitempty"`
-	Fields  map[string]any `json:"fields,omitempty"`
-	Changed map[string]any `json:"changed,omitempty"`
-}
-
 // eventNames are the events' names by the signals'.
 var eventNames = map[string]string{
 	"BackendDirty": "backend_dirty", "BackendClean": "backend_clean", "BackendHealthChanged": "backend_health",
@@ -107,8 +95,8 @@ var eventNames = map[string]string{
 }
 
 // happened makes a signal an event; false for one that another one tells better.
-func (a *app) happened(ctx context.Context, c *client.Client, ev client.Event, tasks map[uint64]status.Task) (happening, bool) {
-	e := happening{Time: a.stamp(), Event: eventNames[ev.Signal], Fields: ev.Args}
+func (a *app) happened(ctx context.Context, c *client.Client, ev client.Event, tasks map[uint64]status.Task) (status.Happening, bool) {
+	e := status.Happening{Time: a.stamp(), Event: eventNames[ev.Signal], Fields: ev.Args}
 	subject, name := client.Subject(ev.Object)
 	for _, key := range []string{"added", "removed"} {
 		if object, ok := ev.Args[key]; ok {
@@ -136,15 +124,15 @@ func (a *app) happened(ctx context.Context, c *client.Client, ev client.Event, t
 	case "task":
 		e.Task, _ = strconv.ParseUint(name, 10, 64) //nolint:errcheck // such are the objects' names
 	}
-	e.takeNames(ev.Signal)
+	takeNames(&e, ev.Signal)
 	if e.Task != 0 {
-		e.ofTask(ctx, c, tasks)
+		ofTask(ctx, c, &e, tasks)
 	}
 	return e, true
 }
 
 // takeNames moves what an event is about from its fields to where it is found alike in all events.
-func (e *happening) takeNames(signal string) {
+func takeNames(e *status.Happening, signal string) {
 	text := func(key string) string {
 		s, _ := e.Fields[key].(string) //nolint:errcheck // empty is the same
 		delete(e.Fields, key)
@@ -165,7 +153,7 @@ func (e *happening) takeNames(signal string) {
 }
 
 // ofTask says whose task it is and, of one that ended, how.
-func (e *happening) ofTask(ctx context.Context, c *client.Client, tasks map[uint64]status.Task) {
+func ofTask(ctx context.Context, c *client.Client, e *status.Happening, tasks map[uint64]status.Task) {
 	t, known := tasks[e.Task]
 	if !known && e.Backend == "" || e.Event == "task_finished" {
 		if now, err := c.Task(ctx, e.Task); err == nil {

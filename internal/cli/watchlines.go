@@ -8,13 +8,14 @@ import (
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/human"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // objects prints a JSON object a line.
 type objects struct{ a *app }
 
-func (o *objects) print(v any) error {
-	b, err := json.Marshal(v)
+func (o *objects) print(e status.Happening) error {
+	b, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("write an event: %w", err)
 	}
@@ -27,17 +28,15 @@ func (o *objects) state(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	return o.print(struct {
-		Time   string          `json:"time"`
-		Event  string          `json:"event"`
-		Status json.RawMessage `json:"status"`
-	}{o.a.stamp(), "state", doc})
+	return o.print(status.Happening{Time: o.a.stamp(), Event: "state", Status: doc})
 }
 
-func (o *objects) event(_ context.Context, _ *client.Client, e happening) error { return o.print(e) }
+func (o *objects) event(_ context.Context, _ *client.Client, e status.Happening) error {
+	return o.print(e)
+}
 
 func (o *objects) stopped() error {
-	return o.print(happening{Time: o.a.stamp(), Event: "service_stopped"})
+	return o.print(status.Happening{Time: o.a.stamp(), Event: "service_stopped"})
 }
 
 func (o *objects) end() {}
@@ -64,14 +63,14 @@ func (l *lines) state(ctx context.Context, c *client.Client) error {
 		human.Count(m.Backends, "backend", "backends"), m.DirtyBackends, m.BlockedBackends, m.UnhealthyBackends))
 }
 
-func (l *lines) event(_ context.Context, _ *client.Client, e happening) error {
+func (l *lines) event(_ context.Context, _ *client.Client, e status.Happening) error {
 	if now, ok := e.Changed["State"].(string); ok && e.Event == "service_changed" {
 		if now == l.told {
 			return nil
 		}
 		l.told = now
 	}
-	if text := e.text(); text != "" {
+	if text := eventText(e); text != "" {
 		return l.print(text)
 	}
 	return nil
@@ -83,8 +82,8 @@ func (l *lines) stopped() error {
 
 func (l *lines) end() {}
 
-// text is the event in words; empty for changes that say nothing by themselves.
-func (e happening) text() string {
+// eventText is an event in words; empty for changes that say nothing by themselves.
+func eventText(e status.Happening) string {
 	f := e.Fields
 	task := fmt.Sprintf("task %d (%s %s)", e.Task, e.Kind, e.Backend)
 	switch e.Event {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // The signal of a state that was read already may come after: it is no news.
@@ -13,7 +14,7 @@ func TestAStateIsSaidOnce(t *testing.T) {
 	var out bytes.Buffer
 	l := &lines{a: &app{env: Env{Stdout: &out}, clk: clock.System}, told: "running"}
 	for _, state := range []string{"running", "degraded", "degraded", "running"} {
-		if err := l.event(t.Context(), nil, happening{Event: "service_changed", Changed: map[string]any{"State": state}}); err != nil {
+		if err := l.event(t.Context(), nil, status.Happening{Event: "service_changed", Changed: map[string]any{"State": state}}); err != nil {
 			t.Fatal(err)
 		}
 	}

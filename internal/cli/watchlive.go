@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // redraw is the least time between two drawings.
@@ -30,7 +31,7 @@ func (l *live) state(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-func (l *live) event(context.Context, *client.Client, happening) error {
+func (l *live) event(context.Context, *client.Client, status.Happening) error {
 	select {
 	case l.kick <- struct{}{}:
 	default: // it is to be drawn anyway

@@ -22,19 +22,6 @@ func (p Problem) Error() string { return fmt.Sprintf("%s: %v", p.File, p.Err) }
 // Unwrap gives the cause.
 func (p Problem) Unwrap() error { return p.Err }
 
-// Place is one of the places where a dirty mark can stand.
-type Place uint8
-
-// The places of dirty marks (contract: all four count).
-const (
-	// PlaceIndex is backend_index/dirty_metadata/<name>_dirty.json, which upstream's CLI writes.
-	PlaceIndex Place = iota
-	// PlaceBackend is backends/<name>/dirty_metadata, a file or a folder of files, which the specification names.
-	PlaceBackend
-	// PlaceState is backend_state/<name>_dirty.json, which upstream's adapters write; it has no actions.
-	PlaceState
-)
-
 // Dirty is what all marks of one backend say together. It is immutable.
 type Dirty struct {
 	// Backend is its name.

@@ -49,20 +49,26 @@ type Mapping struct {
 
 // Stamps tells which state of each backend's mapping the index holds.
 func (x *Index) Stamps(ctx context.Context) (stamps map[string]string, err error) {
-	rows, err := x.db.Query(ctx, "SELECT name, stamp FROM pin_backends")
+	return pairs[string, string](ctx, x, "read what the pin index holds", "SELECT name, stamp FROM pin_backends")
+}
+
+// pairs reads two columns, the first of which is a key.
+func pairs[K comparable, V any](ctx context.Context, x *Index, doing, query string) (out map[K]V, err error) {
+	rows, err := x.db.Query(ctx, query)
 	if err != nil {
-		return nil, fmt.Errorf("read what the pin index holds: %w", err)
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	stamps = map[string]string{}
+	out = map[K]V{}
 	for rows.Next() {
-		var name, stamp string
-		if err := rows.Scan(&name, &stamp); err != nil {
+		var k K
+		var v V
+		if err := rows.Scan(&k, &v); err != nil {
 			return nil, err
 		}
-		stamps[name] = stamp
+		out[k] = v
 	}
-	return stamps, rows.Err()
+	return out, rows.Err()
 }
 
 // Update replaces the rows of some backends, in one transaction.
@@ -206,18 +212,5 @@ func (x *Index) Where(ctx context.Context, text string) (out []Holder, err error
 
 // Redundancy counts the CIDs by how many backends list them.
 func (x *Index) Redundancy(ctx context.Context) (levels map[int]int, err error) {
-	rows, err := x.db.Query(ctx, "SELECT n, count(*) FROM (SELECT count(*) AS n FROM pins GROUP BY cid) GROUP BY n")
-	if err != nil {
-		return nil, fmt.Errorf("count redundancy in the pin index: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	levels = map[int]int{}
-	for rows.Next() {
-		var n, cids int
-		if err := rows.Scan(&n, &cids); err != nil {
-			return nil, err
-		}
-		levels[n] = cids
-	}
-	return levels, rows.Err()
+	return pairs[int, int](ctx, x, "count redundancy in the pin index", "SELECT n, count(*) FROM (SELECT count(*) AS n FROM pins GROUP BY cid) GROUP BY n")
 }

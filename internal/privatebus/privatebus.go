@@ -179,9 +179,6 @@ func (b *Bus) listening(ctx context.Context, r *os.File, clk clock.Clock) error 
 	return fmt.Errorf("start a private bus: %w", err)
 }
 
-// Exited is closed when the bus has ended, by itself or by Close.
-func (b *Bus) Exited() <-chan struct{} { return b.exited }
-
 // Close ends the bus.
 func (b *Bus) Close() error {
 	select {
