@@ -3,9 +3,7 @@ package cli
 // The parts of the service's documents that the texts show.
 
 type backendView struct {
-	Healthy    bool    `json:"healthy"`
 	LastCheck  *string `json:"last_check"`
-	ResponseMS float64 `json:"response_time_ms"`
 	Pins       uint64  `json:"pin_count"`
 	Error      *string `json:"error"`
 	Type       string  `json:"type"`
@@ -37,12 +35,11 @@ type taskView struct {
 
 type statusView struct {
 	Stats struct {
-		Buckets    uint64 `json:"total_buckets"`
-		Backends   uint64 `json:"total_backends"`
-		Dirty      uint64 `json:"dirty_count"`
-		Unhealthy  uint64 `json:"unhealthy_count"`
-		Blocked    uint64 `json:"blocked_count"`
-		Filesystem uint64 `json:"filesystem_count"`
+		Buckets   uint64 `json:"total_buckets"`
+		Backends  uint64 `json:"total_backends"`
+		Dirty     uint64 `json:"dirty_count"`
+		Unhealthy uint64 `json:"unhealthy_count"`
+		Blocked   uint64 `json:"blocked_count"`
 	} `json:"metadata_driven_stats"`
 	Tasks struct {
 		Active    uint64     `json:"active_tasks"`
@@ -52,19 +49,15 @@ type statusView struct {
 		Running   []taskView `json:"running"`
 	} `json:"task_management"`
 	Pins struct {
-		Total      int     `json:"total_pins"`
-		Unique     int     `json:"total_unique_cids"`
-		Redundancy float64 `json:"average_redundancy"`
+		Total int `json:"total_pins"`
 	} `json:"pin_mapping_summary"`
 	Health struct {
 		Percent   float64 `json:"health_percentage"`
 		Monitored uint64  `json:"total_monitored"`
 	} `json:"backend_health_summary"`
-	Details   map[string]backendView `json:"backend_status_details"`
-	Truncated bool                   `json:"truncated"`
-	Count     int                    `json:"backend_status_count"`
-	Service   struct {
-		Version       string  `json:"version"`
+	Details map[string]backendView `json:"backend_status_details"`
+	Count   int                    `json:"backend_status_count"`
+	Service struct {
 		Home          string  `json:"home"`
 		State         string  `json:"state"`
 		Reason        string  `json:"state_reason"`
@@ -86,13 +79,11 @@ type statusView struct {
 		Error    *string `json:"last_error"`
 	} `json:"workers"`
 	Alerts []struct {
-		Code     string  `json:"code"`
 		Severity string  `json:"severity"`
 		Title    string  `json:"title"`
 		Since    *string `json:"since"`
 	} `json:"alerts"`
 	Problems []struct {
-		File  string `json:"file"`
 		Error string `json:"error"`
 	} `json:"problems"`
 	ProblemCount int `json:"problem_count"`
@@ -125,9 +116,8 @@ type insightsView struct {
 		Responses map[string]float64 `json:"response_time_stats"`
 	} `json:"backend_analysis"`
 	Sync struct {
-		Need    []string `json:"backends_needing_pin_sync"`
-		Count   int      `json:"backends_needing_pin_sync_count"`
-		Targets []string `json:"metadata_backup_targets"`
+		Need  []string `json:"backends_needing_pin_sync"`
+		Count int      `json:"backends_needing_pin_sync_count"`
 	} `json:"sync_requirements"`
 	Metrics struct {
 		Freshness float64 `json:"metadata_freshness_seconds"`
@@ -149,14 +139,10 @@ type periodView struct {
 	Syncs   uint64   `json:"syncs"`
 	Success *float64 `json:"sync_success"`
 	Latency struct {
-		Count uint64   `json:"count"`
-		Mean  *float64 `json:"mean"`
-		P95   *float64 `json:"p95"`
+		Mean *float64 `json:"mean"`
+		P95  *float64 `json:"p95"`
 	} `json:"sync_latency_seconds"`
-	Checks       uint64   `json:"checks"`
-	CheckSuccess *float64 `json:"check_success"`
 	Availability *float64 `json:"availability"`
-	Downtime     *float64 `json:"downtime_seconds"`
 	Spared       *struct {
 		Checks  sparedView `json:"checks"`
 		Backups sparedView `json:"backups"`

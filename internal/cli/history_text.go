@@ -128,7 +128,7 @@ func (h *historyText) showSum(l *historyLine) error {
 	if err := json.Unmarshal(l.OK, &ok); err != nil {
 		return errNoSum
 	}
-	spread := func(raw json.RawMessage) (s struct{ Count, Mean, Max, Sum float64 }, err error) {
+	spread := func(raw json.RawMessage) (s struct{ Mean, Sum float64 }, err error) {
 		if len(raw) == 0 || string(raw) == "null" {
 			return s, nil
 		}

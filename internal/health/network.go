@@ -63,6 +63,3 @@ func (n *Network) Reached(endpoint string) bool {
 	clear(n.failed)
 	return true
 }
-
-// Down tells whether the network is away.
-func (n *Network) Down() bool { return n.down }

@@ -132,9 +132,6 @@ func (t *Tracker) Errors() uint64 { return uint64(t.bad) }
 // Degraded is why it is not well though it works, empty otherwise.
 func (t *Tracker) Degraded() string { return t.degraded }
 
-// Checked is when it proved or failed last.
-func (t *Tracker) Checked() time.Time { return t.checked }
-
 // Snapshot is what survives a restart.
 type Snapshot struct {
 	// State is one of the health states of package status; empty: unknown.

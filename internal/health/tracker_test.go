@@ -92,10 +92,10 @@ func TestOwnNetworkDownIsOneFact(t *testing.T) {
 	if n.Failed("a", t0) || n.Failed("b", t0) || n.Failed("b", t0) {
 		t.Error("two endpoints are the network")
 	}
-	if !n.Failed("c", t0) || !n.Down() || n.Failed("d", t0) {
+	if !n.Failed("c", t0) || !n.down || n.Failed("d", t0) {
 		t.Error("three endpoints are not, or it is told twice")
 	}
-	if !n.Reached("a") || n.Down() {
+	if !n.Reached("a") || n.down {
 		t.Error("it did not come back")
 	}
 	n.Failed("a", t0)

@@ -128,7 +128,7 @@ func TestAppendingLeavesEverythingElseAsItWas(t *testing.T) {
 				break
 			}
 		}
-		if arrow := before.Meta()["ARROW:schema"]; arrow != read(t, out).Meta()["ARROW:schema"] {
+		if arrow := before.meta["ARROW:schema"]; arrow != read(t, out).meta["ARROW:schema"] {
 			t.Errorf("%s: the Arrow schema is gone though no type changed", name)
 		}
 	}
@@ -176,8 +176,8 @@ func TestRowsThatComeOneByOneDoNotPileUpRowGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if table := read(t, data); table.NumRows() != 201 || table.RowGroups() != 1 {
-		t.Errorf("%d rows in %d groups", table.NumRows(), table.RowGroups())
+	if table := read(t, data); table.NumRows() != 201 || table.groups != 1 {
+		t.Errorf("%d rows in %d groups", table.NumRows(), table.groups)
 	}
 }
 

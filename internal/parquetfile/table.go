@@ -31,12 +31,6 @@ func (t *Table) Column(name string) *Column {
 	return &Column{name: name}
 }
 
-// Meta is the file's key-value metadata.
-func (t *Table) Meta() map[string]string { return t.meta }
-
-// RowGroups is how many row groups the file has.
-func (t *Table) RowGroups() int { return t.groups }
-
 // Read checks and reads the columns that are named, all if none is; names that
 // the file doesn't have are no error. Each column is read whole or the read
 // fails with a *CorruptError, *UnsupportedError or *LimitError.

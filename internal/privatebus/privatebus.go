@@ -39,9 +39,6 @@ type Bus struct {
 	stderr  *bytes.Buffer
 }
 
-// PID is the process of the bus.
-func (b *Bus) PID() int { return b.cmd.Process.Pid }
-
 // Address is where the private bus of a runtime folder is, if one runs.
 func Address(dir string) string {
 	return "unix:path=" + escape(filepath.Join(dir, socket))

@@ -151,16 +151,6 @@ func (q *Queue) Pause(on bool) {
 	q.poke()
 }
 
-// Len counts what waits and what is out.
-func (q *Queue) Len() (waiting, out int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, ops := range q.ops {
-		waiting += len(ops)
-	}
-	return waiting, len(q.out)
-}
-
 // poke signals; the caller holds mu.
 func (q *Queue) poke() {
 	select {

@@ -193,9 +193,6 @@ func (db *DB) Close() error {
 // Tx runs f in a transaction of its own, for the rooms that keep tables here.
 func (db *DB) Tx(ctx context.Context, f func(*sql.Tx) error) error { return db.tx(ctx, f) }
 
-// Waiting counts those that waited for the database since it was opened.
-func (db *DB) Waiting() int64 { return db.sql.Stats().WaitCount }
-
 // Query reads, for the rooms that keep tables here.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return db.sql.QueryContext(ctx, query, args...)
