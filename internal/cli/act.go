@@ -33,7 +33,7 @@ type waiting struct {
 
 func (w *waiting) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&w.wait, "wait", "w", false, "wait for the end and show progress")
-	cmd.Flags().DurationVar(&w.timeout, "timeout", 0, "with --wait: give up after this (30s, 5m); 0: never")
+	cmd.Flags().DurationVar(&w.timeout, "timeout", 0, "with --wait: give up after this `time` (30s, 5m); 0: never")
 }
 
 func (a *app) syncCommand() *cobra.Command {
@@ -42,7 +42,7 @@ func (a *app) syncCommand() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{Use: "sync", Short: "Copy now what is missing, to dirty backends or named ones", Args: takes(0, 0)}
 	cmd.Flags().StringArrayVar(&names, "backend", nil, "only this `backend`, dirty or not; may be repeated")
-	cmd.Flags().BoolVar(&reconcile, "reconcile", false, "compare all that the backend holds")
+	cmd.Flags().BoolVar(&reconcile, "reconcile", false, "compare all that the backend holds, not only what is dirty")
 	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what would be done")
 	w.flags(cmd)
 	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, _ []string) error {
@@ -129,16 +129,7 @@ var restoreWhat = []string{"buckets", "metadata", "pins"}
 func (a *app) restoreCommand() *cobra.Command {
 	var o client.RestoreOptions
 	var w waiting
-	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata|pins", Short: "Bring back a backup, or the pins of a backend", Args: takes(2, 2),
-		Long: "buckets, metadata: write the newest backup on a backend, or the one that\n" +
-			"--backup names, back into the home, or into another folder. With --overwrite\n" +
-			"what was there is kept beside what replaces it.\n\n" +
-			"pins: read back all that belongs on the backend (by its mapping, its newest\n" +
-			"backup of metadata, the buckets, and what lies there), bring what is missing or\n" +
-			"damaged from wherever it is, verified, and add the rows that the mapping lost.\n" +
-			"With --into, its content is copied to a folder, laid out as a filesystem\n" +
-			"backend is, and nothing else changes.\n\n" +
-			"Without --overwrite nothing that is there is touched."}
+	cmd := &cobra.Command{Use: "restore BACKEND buckets|metadata|pins", Short: "Bring back a backup, or the pins of a backend", Args: takes(2, 2)}
 	cmd.Flags().StringVar(&o.Into, "into", "", "a `folder` that exists, instead of the home")
 	cmd.Flags().StringVar(&o.Backup, "backup", "", "a backup by its manifest's `name`, instead of the newest")
 	cmd.Flags().BoolVar(&o.Overwrite, "overwrite", false, "replace what is there")

@@ -242,6 +242,7 @@ func (a *app) root() *cobra.Command {
 	add("run", "To run the service:", a.controlCommands())
 	root.AddCommand(a.localCommands()...)
 	a.completions(root)
+	a.describe(root)
 	return root
 }
 
@@ -251,8 +252,12 @@ func usageTemplate(usual string) string {
 		const noise = "[=true|false]"
 		return strings.TrimRight(strings.ReplaceAll(f.FlagUsagesWrapped(usualWidth), noise, strings.Repeat(" ", len(noise))), " \n")
 	})
-	return strings.NewReplacer("{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .LocalFlags}}",
+	cobra.AddTemplateFunc("exits", exitLines)
+	const more = `Use "{{.CommandPath}} [command] --help" for more information about a command.`
+	usual = strings.Replace(usual, "{{if .HasHelpSubCommands}}", "{{with exits .}}\n\nExit status:{{.}}{{end}}{{if .HasHelpSubCommands}}", 1)
+	return strings.NewReplacer("{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", "{{.CommandPath}} [command]{{end}}", "{{.CommandPath}} COMMAND{{end}}",
+		"{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .LocalFlags}}",
 		"{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}", "{{flagLines .InheritedFlags}}",
-		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, `More of a command: {{.CommandPath}} COMMAND --help`,
+		more, `More of a command: {{.CommandPath}} COMMAND --help`,
 		"Additional Commands:", "Others:").Replace(usual)
 }

@@ -15,10 +15,7 @@ import (
 
 func (a *app) dismissCommand() *cobra.Command {
 	var yes bool
-	cmd := &cobra.Command{Use: "dismiss BACKEND", Short: "Give up the actions that a backend can't do", Args: takes(1, 1),
-		Long: "Give up the unsynced actions of a backend: they are marked as dismissed and will\n" +
-			"never be done. Nothing that is stored is removed. It asks first; where nobody\n" +
-			"can be asked, --yes must say it."}
+	cmd := &cobra.Command{Use: "dismiss BACKEND", Short: "Give up the actions that a backend can't do", Args: takes(1, 1)}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask")
 	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
 		if !yes {

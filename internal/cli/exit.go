@@ -29,6 +29,6 @@ var ExitCodes = []struct {
 	{ExitPartly, "partly done: some of what was asked for failed"},
 	{ExitTimeout, "timed out"},
 	{ExitNotFound, "no such backend, task or worker"},
-	{ExitAgain, "the service's own: its unit starts it again, with a folder that came into its sandbox"},
+	{ExitAgain, "the service's own: its unit starts it again"},
 	{ExitConfig, "the configuration is wrong"},
 }

@@ -20,14 +20,11 @@ const historySince = 24 * time.Hour
 
 func (a *app) historyCommand() *cobra.Command {
 	var since, until, backend, what string
-	cmd := &cobra.Command{Use: "history", Short: "What happened: tasks, checks, changes of health and marks, workers", Args: takes(0, 0),
-		Long: "What happened, oldest first. What is long past is told as sums of hours, then\n" +
-			"of days. A time is how long ago (90m, 24h, 7d), a time of today (15:04), a day\n" +
-			"(2026-11-01) or both (2026-11-01T10:30); without a zone it is this machine's."}
+	cmd := &cobra.Command{Use: "history", Short: "What happened: tasks, checks, changes of health and marks, workers", Args: takes(0, 0)}
 	cmd.Flags().StringVar(&since, "since", "24h", "only from this `time` on: 90m, 2d, 15:04, 2026-01-31")
 	cmd.Flags().StringVar(&until, "until", "", "only before this `time`")
-	cmd.Flags().StringVar(&backend, "backend", "", "only of the backend of this `name`")
-	cmd.Flags().StringVar(&what, "what", "", "only `one` of "+strings.Join(status.HistorySubjects, ", "))
+	cmd.Flags().StringVar(&backend, "backend", "", "only of this `backend`")
+	cmd.Flags().StringVar(&what, "what", "", "only this `subject`: "+strings.Join(status.HistorySubjects, ", "))
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		q, err := historyQuery(a.clk.Now(), since, until, cmd.Flags().Changed("since"))
 		if err != nil {

@@ -41,11 +41,10 @@ const followLines = 10
 func (a *app) logsCommand() *cobra.Command {
 	var q logQuery
 	var since string
-	cmd := &cobra.Command{Use: "logs [BACKEND]", Short: "The service's log, of a backend or all", Args: takes(0, 1),
-		Long: "Under systemd it is the unit's journal; of a service that was started in the\n" +
-			"background without systemd it is the file `log` among its state."}
+	cmd := &cobra.Command{Use: "logs [BACKEND]", Short: "The service's log, of a backend or all", Args: takes(0, 1)}
 	cmd.Flags().BoolVarP(&q.follow, "follow", "f", false, "go on with what comes new; Ctrl-C ends it")
-	cmd.Flags().IntVarP(&q.lines, "lines", "n", -1, "only so `many` of the last")
+	cmd.Flags().IntVarP(&q.lines, "lines", "n", -1, "only this `number` of the last; else all, with --follow 10")
+	cmd.Flags().Lookup("lines").DefValue = "0" // it is not shown
 	cmd.Flags().StringVar(&since, "since", "", "only from this `time` on: 90m, 2d, 15:04, 2026-01-31")
 	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
 		q.backend = first(args)

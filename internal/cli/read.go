@@ -164,7 +164,7 @@ func (a *app) errorsCommand() *cobra.Command {
 func (a *app) backendsCommand() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{Use: "backends", Short: "All backends", Args: takes(0, 0)}
-	cmd.Flags().StringVar(&state, "state", "", "only those in this `state` (dirty, paused, unhealthy …)")
+	cmd.Flags().StringVar(&state, "state", "", "only those in this `state`: "+strings.Join(backendStates, ", "))
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		if err := oneOf("--state", state, backendStates); err != nil {
 			return err

@@ -23,7 +23,7 @@ func (a *app) statusCommand() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{Use: "status [BACKEND…]", Short: "How the service and its backends are, problems first"}
 	cmd.Flags().BoolVarP(&detailed, "detailed", "d", false, "all backends and workers, not only what needs attention")
-	cmd.Flags().StringVar(&state, "state", "", "only backends in this `state` (dirty, blocked, unhealthy …)")
+	cmd.Flags().StringVar(&state, "state", "", "only backends in this `state`: "+strings.Join(backendStates, ", "))
 	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
 		if err := oneOf("--state", state, backendStates); err != nil {
 			return err

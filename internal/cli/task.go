@@ -26,9 +26,9 @@ func (a *app) tasksCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{Use: "tasks", Short: "What runs, waits, and has ended, newest first", Args: takes(0, 0)}
 	cmd.Flags().StringVar(&since, "since", "", "only from this `time` on: 90m, 2d, 15:04, 2026-01-31")
-	cmd.Flags().StringVar(&state, "state", "", "only those in this `state` (running, failed …)")
+	cmd.Flags().StringVar(&state, "state", "", "only those in this `state`: "+strings.Join(taskStates, ", "))
 	cmd.Flags().StringVar(&backend, "backend", "", "only of this `backend`")
-	cmd.Flags().IntVarP(&limit, "limit", "n", tasksLimit, "at most so `many`; 0: all")
+	cmd.Flags().IntVarP(&limit, "limit", "n", tasksLimit, "at most this `number`; 0: all")
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		q := status.TaskQuery{State: state, Backend: backend}
 		var err error

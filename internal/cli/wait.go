@@ -45,8 +45,8 @@ func (a *app) waitCommand() *cobra.Command {
 	var what string
 	var limit time.Duration
 	cmd := &cobra.Command{Use: "wait", Short: "Wait until it is ready, or all backends are clean, or healthy", Args: takes(0, 0)}
-	cmd.Flags().StringVar(&what, "for", "ready", "ready, clean or healthy")
-	cmd.Flags().DurationVar(&limit, "timeout", 0, "give up after this (30s, 5m); 0: never")
+	cmd.Flags().StringVar(&what, "for", "ready", "the `state`: ready, clean or healthy")
+	cmd.Flags().DurationVar(&limit, "timeout", 0, "give up after this `time` (30s, 5m); 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		if err := oneOf("--for", what, waitWords); err != nil {
 			return err
@@ -100,7 +100,7 @@ func within(ctx context.Context, limit time.Duration) (context.Context, context.
 func (a *app) pauseCommand() *cobra.Command {
 	var d time.Duration
 	cmd := &cobra.Command{Use: "pause [BACKEND]", Short: "Start no new tasks, of a backend or of all", Args: takes(0, 1)}
-	cmd.Flags().DurationVar(&d, "for", 0, "go on by itself after this (30m, 2h); 0: until resume")
+	cmd.Flags().DurationVar(&d, "for", 0, "go on by itself after this `time` (30m, 2h); 0: never")
 	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
 		name := first(args)
 		if err := c.Pause(ctx, name, d); err != nil {
@@ -110,7 +110,7 @@ func (a *app) pauseCommand() *cobra.Command {
 		if d > 0 {
 			text += " for " + config.Spell(d)
 		}
-		a.say(text + ". What runs ends.")
+		a.say(text + ". What runs goes on to its end.")
 		return nil
 	})
 	return cmd

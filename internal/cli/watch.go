@@ -15,12 +15,7 @@ import (
 )
 
 func (a *app) watchCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "watch", Short: "What happens, as it happens; Ctrl-C ends it", Args: takes(0, 0),
-		Long: "On a terminal: a table that follows what happens. Elsewhere: a line for each\n" +
-			"event. With --json: an object a line; the first one (event \"state\") holds all\n" +
-			"that `status --detailed --json` shows, and each other one what changed since.\n" +
-			"Properties in \"changed\" have the names and units of the D-Bus interface. When\n" +
-			"the service ends it is waited for until it comes back."}
+	cmd := &cobra.Command{Use: "watch", Short: "What happens, as it happens; Ctrl-C ends it", Args: takes(0, 0)}
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		signal.Ignore(syscall.SIGPIPE) // a reader that goes is an error of the next write
 		ctx, cancel := context.WithCancelCause(ctx)

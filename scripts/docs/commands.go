@@ -96,7 +96,18 @@ func commandText(sb *strings.Builder, c *cobra.Command) {
 	}
 	path := strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 	fmt.Fprintf(sb, "### %s\n\n    %s\n\n%s\n\n", path, strings.TrimSuffix(c.UseLine(), " [flags]"), cell(about(c)))
+	if c.Example != "" {
+		fmt.Fprintf(sb, "%s\n\n", strings.ReplaceAll(c.Example, "  "+program, "    "+program))
+	}
 	flagTable(sb, c.LocalNonPersistentFlags())
+	if own := cli.Exits(c); len(own) > 0 {
+		sb.WriteString("| exit status | meaning |\n| --- | --- |\n")
+		for _, e := range own {
+			code, text, _ := strings.Cut(e, " ")
+			fmt.Fprintf(sb, "| %s | %s |\n", code, cell(text))
+		}
+		sb.WriteString("\n")
+	}
 }
 
 func flagTable(sb *strings.Builder, of *pflag.FlagSet) {

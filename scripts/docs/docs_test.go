@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/testenv"
 )
 
@@ -67,5 +68,15 @@ func TestReferenceHoldsWhatTheSourceHas(t *testing.T) {
 				t.Errorf("%s has no %q", page, w)
 			}
 		}
+	}
+}
+
+func TestTheConfigurationOfTheManualIsRight(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "intelligent.yaml"), []byte(configurationExample), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, warnings, err := config.Load([]string{dir}); err != nil || len(warnings) > 0 {
+		t.Errorf("%v, %v", warnings, err)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -77,14 +76,44 @@ func (p *page) flags(of *pflag.FlagSet) {
 	p.line(".El")
 }
 
-func (p *page) exits() {
+// exits writes the exit statuses of a command, or where it has none of its own those of all.
+func (p *page) exits(c *cobra.Command) {
 	p.section("EXIT STATUS")
+	own := cli.Exits(c)
+	all := len(own) == 0 || c == c.Root()
+	if all {
+		own = cli.Exits(c.Root())
+	}
 	p.line(".Bl -tag -width Ds")
-	for _, e := range cli.ExitCodes {
-		p.line(fmt.Sprintf(".It %d", e.Code))
-		p.text(e.Text)
+	for _, e := range own {
+		code, text, _ := strings.Cut(e, " ")
+		p.line(".It " + code)
+		p.text(text)
 	}
 	p.line(".El")
+	if !all {
+		p.text("Those of all commands are in")
+		p.line(".Xr " + program + " 1 .")
+	}
+}
+
+// examples shows commands as they are typed.
+func (p *page) examples(all ...*cobra.Command) {
+	var lines []string
+	for _, c := range all {
+		if c.Example != "" {
+			lines = append(lines, strings.Split(c.Example, "\n")...)
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	p.section("EXAMPLES")
+	p.line(".Bd -literal -offset indent")
+	for _, l := range lines {
+		p.line(escape(strings.TrimSpace(l)))
+	}
+	p.line(".Ed")
 }
 
 // see writes SEE ALSO from pages as "name 1".
@@ -143,7 +172,7 @@ func rootPage(root *cobra.Command) string {
 		p.text(e[1])
 	}
 	p.line(".El")
-	p.exits()
+	p.exits(root)
 	p.see("busctl 1", "journalctl 1", "intelligent.yaml 5", program+".service 8")
 	return p.String()
 }
@@ -171,7 +200,7 @@ func commandManual(c *cobra.Command) string {
 		p.line(".Bl -tag -width Ds")
 		for _, s := range all {
 			p.line(".It Cm " + s.Name())
-			p.text(s.Short + ".")
+			p.text(about(s))
 			if len(flags(s.LocalNonPersistentFlags())) > 0 {
 				p.flags(s.LocalNonPersistentFlags())
 			}
@@ -188,7 +217,8 @@ func commandManual(c *cobra.Command) string {
 	p.line(".Pp")
 	p.text("The flags of all commands are in")
 	p.line(".Xr " + program + " 1 .")
-	p.exits()
+	p.exits(c)
+	p.examples(all...)
 	p.see(program+" 1", "intelligent.yaml 5")
 	return p.String()
 }
@@ -218,6 +248,9 @@ keeps the old one if the new one is wrong. The home is never made: it is waited 
 	return p.String()
 }
 
+// configurationExample is a file as it may be.
+const configurationExample = "intervals:\n  dirty: 5s\nlimits:\n  tasks: 2\npriority.dirty_new: 1"
+
 func configurationManual() string {
 	p := newPage("intelligent.yaml", "5", "configuration of ipfs-kit-intelligent")
 	p.section("DESCRIPTION")
@@ -233,7 +266,7 @@ func configurationManual() string {
 	p.line(".El")
 	p.section("EXAMPLES")
 	p.line(".Bd -literal -offset indent")
-	p.line("intervals:\n  dirty: 5s\nlimits:\n  tasks: 2\npriority.dirty: 1")
+	p.line(configurationExample)
 	p.line(".Ed")
 	p.see(program+"-config 1", program+".service 8")
 	return p.String()
