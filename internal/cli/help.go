@@ -108,7 +108,7 @@ or none is unhealthy (healthy). A service that does not run yet is waited for.`,
 	"doctor": {`What is wrong, also while nothing runs, and how to mend it: the home, its files,
 backends and credentials, the unit and its sandbox, the machine. It changes
 nothing, save with --install.`, []string{"doctor", "doctor --drop-in"}, []string{"0 nothing is wrong", "4 something is wrong"}},
-	"inspect":               {"A file of the home (Parquet, JSON or YAML) as the service reads it, without its\nsecrets: a JSON object a row, or the whole document.", []string{"inspect ~/.ipfs_kit/backends/nas.yaml"}, nil},
+	"inspect":               {"A file of the home (Parquet, JSON or YAML) as the service reads it, without\nits secrets: a JSON object a row, or the whole document.", []string{"inspect ~/.ipfs_kit/backends/nas.yaml"}, nil},
 	"config check":          {"Read the configuration as the service does, and name what is wrong with file,\nline and key.", nil, []string{"0 it is right", "78 it is wrong"}},
 	"config show":           {"The configuration that counts, a key a line, defaults included; what a file sets\nis followed by the file and line.", nil, []string{"78 it is wrong"}},
 	"version":               {"", nil, nil},
