@@ -45,7 +45,7 @@ func (h *Home) ReadRegistry(ctx context.Context) ([]RegistryRow, error) {
 }
 
 func registryRows(t *parquetfile.Table) []RegistryRow {
-	var rows []RegistryRow
+	rows := make([]RegistryRow, 0, t.NumRows())
 	for i := range t.NumRows() {
 		text := func(col string) string {
 			s, _ := t.Column(col).String(i) //nolint:errcheck // null is empty
@@ -60,8 +60,8 @@ func registryRows(t *parquetfile.Table) []RegistryRow {
 			return n
 		}
 		r := RegistryRow{Name: text("name"), Type: text("type"), Endpoint: withoutCredentials(text("endpoint")), Health: strings.ToLower(text("health_status")),
-			LastCheck: moment("last_check"), ErrorCount: whole("error_count"), PinCount: whole("pin_count"), StorageUsage: whole("storage_usage"),
-			LastSync: moment("last_sync"), Status: text("status"), LastBackup: moment("last_backup")}
+			LastCheck: moment("last_check"), PinCount: whole("pin_count"), StorageUsage: whole("storage_usage"),
+			LastSync: moment("last_sync"), LastBackup: moment("last_backup")}
 		r.ResponseMS, _ = t.Column("response_time_ms").Float(i)
 		if r.Health != "healthy" && r.Health != "unhealthy" || r.LastCheck.IsZero() {
 			r.Health = "unknown"

@@ -166,16 +166,12 @@ type RegistryRow struct {
 	LastCheck time.Time
 	// ResponseMS is how long the last check took, in milliseconds.
 	ResponseMS float64
-	// ErrorCount as upstream counted.
-	ErrorCount int64
 	// PinCount as upstream counted.
 	PinCount int64
 	// StorageUsage in bytes; 0: not known.
 	StorageUsage int64
 	// LastSync is zero for never.
 	LastSync time.Time
-	// Status is what upstream's CLI wrote: online, configured, referenced, offline, unreachable.
-	Status string
 	// LastBackup is zero when the registry has none.
 	LastBackup time.Time
 }
