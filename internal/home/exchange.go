@@ -44,8 +44,9 @@ const maxRounds = 5
 // merged from it may be taken away by a program that read before and writes after.
 var lateLooks = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second}
 
-// usualLooks are enough for a file that nobody wrote into.
-const usualLooks = 3
+// usualLooks are enough for a file that nobody wrote into: a program that read before our
+// change and writes after it has four seconds for that.
+const usualLooks = 4
 
 // replace changes a file so that nothing that Python writes meanwhile is lost:
 // the new content is written beside and synced, the two are exchanged, and what
@@ -181,10 +182,8 @@ func (h *Home) lookLater(c change, temp string, base []byte) {
 					merged = now
 				}
 			}
-			if now, _, there := h.stat(c.name); c.keep != nil && there && now != mine {
-				again := c
-				again.apply = c.keep
-				h.replace(context.Background(), again) //nolint:errcheck // it is half written: the next look sees it whole
+			if h.putBack(c, mine) != nil {
+				raced = true // somebody is writing it just now, perhaps without our change: a look after that is needed
 			}
 			if ending || !raced && !writing && i+1 >= usualLooks {
 				break // more looks without a wait between them would see the same
@@ -194,6 +193,17 @@ func (h *Home) lookLater(c change, temp string, base []byte) {
 			h.discard(temp) //nolint:errcheck // what is left is swept at the next start
 		}
 	})
+}
+
+// putBack makes our change again where another program wrote over it. mine is how the file was
+// after the change. An error means that it is not whole yet.
+func (h *Home) putBack(c change, mine stamp) error {
+	if now, _, there := h.stat(c.name); c.keep == nil || !there || now == mine {
+		return nil
+	}
+	again := c
+	again.apply = c.keep
+	return h.replace(context.Background(), again)
 }
 
 // waitLook waits, and tells whether the home is being closed: then it does not wait.
