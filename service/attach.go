@@ -81,7 +81,6 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.lookForSources() // content may have come while nobody watched
 	s.noteLevel()
 	s.chooseTargets()
-	s.restoreRequests()
 	s.tell(status.Event{Kind: status.ManagerChanged})
 	s.wentOnce.Do(func() { close(s.wentHome) })
 	s.metaWant.index = true

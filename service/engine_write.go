@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/dbus"
@@ -91,7 +92,6 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	for _, i := range late {
 		s.writeRequest(ctx, picked[i].name, reqs[i], now)
 	}
-	s.dropServed()
 	return ids, nil
 }
 
@@ -103,23 +103,31 @@ func (s *Service) writeRequest(ctx context.Context, name string, r request, now 
 }
 
 // take has requests that were written down served, and gives the ids of their tasks.
-// late are those that got another id, because the task that should serve them began meanwhile.
+// late are those that got another id, because the task that should serve them began, or
+// even ended, meanwhile, or because another one serves them too.
 func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []uint64, late []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ids = make([]uint64, len(picked))
 	for i, e := range picked {
-		if t, ok := e.live[reqs[i].Kind]; ok && t.State == status.TaskRunning {
-			if reqs[i].ID == t.ID {
-				s.served = append(s.served, t.ID)
-				reqs[i].ID = s.freshID()
-				late = append(late, i)
-			}
-			// What runs began before it was asked for: another one follows.
-			reqs[i].after = t.ID
-			ids[i] = s.follow(e, reqs[i], now).ID
+		was, r := reqs[i].ID, &reqs[i]
+		if t := s.tasks.byID[r.ID]; t != nil && (t.State == status.TaskRunning || !t.live()) {
+			r.ID = s.freshID()
 		}
-		e.asked = append(e.asked, reqs[i])
+		if t, ok := e.live[r.Kind]; ok && t.State == status.TaskRunning {
+			// What runs began before it was asked for: another one follows.
+			r.after = t.ID
+			r.ID = s.follow(e, *r, now).ID
+		} else if ok {
+			r.ID = t.ID
+		}
+		if ids[i] = r.ID; r.ID != was {
+			late = append(late, i)
+			if !slices.ContainsFunc(e.asked, func(q request) bool { return q.ID == was }) {
+				s.db.DropRequest(was)
+			}
+		}
+		e.asked = append(e.asked, *r)
 		for kind, a := range e.tries { // a person's word resets the wait
 			a.Next = now
 			e.tries[kind] = a
@@ -127,13 +135,6 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 		e.blocked = plan.Blocked{}
 		e.health.Reset()
 		s.look(e)
-		if ids[i] != 0 {
-			continue
-		}
-		ids[i] = reqs[i].ID
-		if t, ok := e.live[reqs[i].Kind]; ok {
-			ids[i] = t.ID
-		}
 	}
 	return ids, late
 }
@@ -359,7 +360,6 @@ func (s *Service) resume() {
 
 // CancelTask ends a task: one that runs at an item's border, one that waits at once.
 func (s *Service) CancelTask(_ context.Context, id uint64) error {
-	defer s.dropServed() // after the mutex is let go
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.tasks.byID[id]
@@ -381,7 +381,9 @@ func (s *Service) CancelTask(_ context.Context, id uint64) error {
 	now := s.clk.Now()
 	if e.next[t.Kind] == t { // it follows one that runs, which goes on
 		delete(e.next, t.Kind)
-		s.served = append(s.served, e.answerAfter(t.Kind)...)
+		for _, id := range e.answerAfter(t.Kind) {
+			s.db.DropRequest(id)
+		}
 	} else {
 		s.failTry(e, t.Kind, mark, errCancelled, now)
 		s.answer(e, t)

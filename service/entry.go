@@ -38,8 +38,8 @@ type entry struct {
 	asked []request
 	// live tasks by kind, and those that follow one that runs.
 	live, next map[string]*task
-	// ids that live tasks had before a restart.
-	ids map[string]uint64
+	// ids that live tasks had before a restart, and those that were saved for the next one.
+	ids, keptIDs map[string]uint64
 	// mark is what is known of the marks that stand.
 	mark markMemory
 	// announced is the version of the mark that was announced as dirty, stood that of one that stood at the start.
@@ -149,6 +149,11 @@ func (e *entry) merge(r *request) error {
 		}
 	}
 	return nil
+}
+
+// asks tells whether a person asked for a kind of task.
+func (e *entry) asks(kind string) bool {
+	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == kind })
 }
 
 // askedReconcile tells whether a person asked for a whole comparison.

@@ -18,6 +18,8 @@ var (
 	errGone         = errors.New("its backend is gone from the configuration")
 	errUnconfigured = errors.New("its configuration was deleted")
 	errRetargeted   = errors.New("its configuration points somewhere else now")
+	errNewer        = errors.New("a newer request took its place")
+	errReplaced     = errors.New("the executor was replaced: what it ran is planned again")
 )
 
 // executor is the task_executor worker: it takes what the queue lets go and
@@ -62,10 +64,8 @@ func (s *Service) runOp(ctx context.Context, op queue.Op, p *Pulse) {
 	if cause := context.Cause(tctx); cause != nil && r.err != nil {
 		r.cause = cause
 	}
-	if !p.Alive() {
-		// This executor was replaced: what was planned anew is not ours to finish (law 7).
-		s.queue.Done(op)
-		return
+	if !p.Alive() { // what came of it is not ours to tell (law 7)
+		r = result{err: errReplaced, cause: errReplaced}
 	}
 	s.end(t, op, r)
 }

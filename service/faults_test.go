@@ -57,6 +57,23 @@ func TestEveryWorkerIsHealedFromEveryFault(t *testing.T) {
 	}
 }
 
+// What an executor ran that was replaced is planned again.
+func TestWorkOfAnExecutorThatWasReplacedIsDone(t *testing.T) {
+	w := newWorld(t)
+	root, cid, g := w.backend("nas"), w.car(1), w.gate()
+	w.start()
+	w.healthy("nas")
+	g.close()
+	w.mark("nas", cid)
+	w.until("it hangs", func() bool { return g.held.Load() > 0 })
+	if err := w.s.RestartWorker(t.Context(), status.WorkerTaskExecutor); err != nil {
+		t.Fatal(err)
+	}
+	w.until("replaced", func() bool { x, _ := w.s.Worker(status.WorkerTaskExecutor); return x.Restarts == 1 })
+	g.open()
+	w.until("done", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
+
 func TestWrongConfigurationIsRefusedAndTheOldOneStays(t *testing.T) {
 	w := newWorld(t)
 	w.put("../config/intelligent.yaml", "limits: {tasks: 3}\n")

@@ -63,7 +63,6 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 	s.tell(status.Event{Kind: status.ManagerChanged})
 	s.mu.Unlock()
 	s.queue.Done(op)
-	s.dropServed()
 }
 
 // judge learns about the backend's health from how a task ended. The caller holds mu.
@@ -170,6 +169,7 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 	case r.cause != nil: // stopping, or another target: planned again, and no attempt
 		t.logf(now, r.cause.Error())
 		s.tasks.setState(t, status.TaskQueued)
+		s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf()})
 		return
 	}
 	if r.blocked != "" && t.Kind == status.KindPinSync {
@@ -239,22 +239,10 @@ func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time)
 	e.tries[kind] = a
 }
 
-// answer forgets the requests that a task served; dropServed does so in the state database. The caller holds mu.
+// answer forgets the requests that a task served. The caller holds mu.
 func (s *Service) answer(e *entry, t *task) {
-	s.served = append(s.served, e.answer(t.Kind, t.ID)...)
-}
-
-// dropServed takes requests that were served from the state database. It waits for the
-// disk, and for whoever writes there now: the caller must not hold mu.
-func (s *Service) dropServed() {
-	s.mu.Lock()
-	ids := s.served
-	s.served = nil
-	s.mu.Unlock()
-	for _, id := range ids {
-		if err := s.db.DropRequest(context.Background(), id); err != nil {
-			s.log.WithError(err).Warn("a request that was served could not be forgotten; it is served again after a restart")
-		}
+	for _, id := range e.answer(t.Kind, t.ID) {
+		s.db.DropRequest(id)
 	}
 }
 
@@ -262,7 +250,6 @@ func (s *Service) dropServed() {
 // the journal. The caller holds mu.
 func (s *Service) finish(e *entry, t *task, state, errText, line string, now time.Time) {
 	t.Finished, t.Error = now, errText
-	e.changed = true // its id must not be given again
 	t.NextTry, t.ExpectedEnd = time.Time{}, time.Time{}
 	if state == status.TaskDone {
 		t.Progress, t.ProgressValid = 1, true
@@ -276,6 +263,9 @@ func (s *Service) finish(e *entry, t *task, state, errText, line string, now tim
 		if len(e.live) == 0 {
 			e.live = nil // most backends have nothing to do most of the time
 		}
+	}
+	if e.keptIDs[t.Kind] == t.ID {
+		s.save(e) // its id must not be given again
 	}
 	s.tasks.ended = append(s.tasks.ended, t)
 	if t.Kind == status.KindBackupBuckets && state == status.TaskDone && s.cat != nil {

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -152,6 +153,18 @@ func (w *world) start() {
 		}
 	})
 	w.t.Cleanup(w.stop)
+}
+
+// copyState copies the state database to a folder, as a kill at this moment would leave it.
+func (w *world) copyState(to string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	rows, err := w.s.db.Query(context.Background(), "VACUUM INTO ?", filepath.Join(to, "state.db"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(rows.Close(), rows.Err())
 }
 
 // until waits for something to be true; it is looked at after each event and every few milliseconds.

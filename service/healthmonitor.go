@@ -25,7 +25,6 @@ func (s *Service) healthMonitor(ctx context.Context, p *Pulse) error {
 			return err
 		}
 		s.tickHealth(p)
-		s.dropServed()
 		s.db.Flush() // what waits to be written is no garbage yet
 		s.garbage.settle()
 	}

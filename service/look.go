@@ -25,6 +25,9 @@ func (s *Service) look(e *entry) {
 			ops = append(ops, queue.Op{Key: e.name, Kind: w.Kind, ID: t.ID, Priority: int(w.Priority), Since: t.Created})
 		}
 	}
+	for kind, w := range d.Waiting {
+		s.keep(e, kind, w, now)
+	}
 	for kind, t := range e.live {
 		if !wanted[kind] && t.State != status.TaskRunning && s.home != nil { // while it is away, all waits as it was
 			s.park(e, t, d, now)
@@ -82,6 +85,13 @@ func (s *Service) want(e *entry, w plan.Want, now time.Time) *task {
 	return t
 }
 
+// keep has a task again that waited before a restart, under the id that people know. The caller holds mu.
+func (s *Service) keep(e *entry, kind string, w plan.Wait, now time.Time) {
+	if _, kept := e.ids[kind]; e.live[kind] == nil && (kept || e.asks(kind)) {
+		s.want(e, plan.Want{Kind: kind, Priority: s.rules.Priority[plan.CauseDirtyRetry], Reason: w.Reason}, now)
+	}
+}
+
 // newTask makes a queued task and tells of it. The caller holds mu.
 func (s *Service) newTask(e *entry, id uint64, w plan.Want, now time.Time) *task {
 	t := &task{asked: w.Asked, Task: status.Task{ID: id, Kind: w.Kind, Backend: e.name, Priority: w.Priority, Reason: w.Reason, Created: now}}
@@ -114,7 +124,7 @@ func (s *Service) advanceNext(e *entry, kind string, now time.Time) {
 		if t.State == status.TaskRunning {
 			return
 		}
-		s.finish(e, t, status.TaskCancelled, "a newer request took its place", "a newer request took its place", now)
+		s.finish(e, t, status.TaskCancelled, errNewer.Error(), errNewer.Error(), now)
 	}
 	delete(e.next, kind)
 	if e.live == nil {

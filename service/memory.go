@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +25,7 @@ type savedBackend struct {
 	PausedUntil   time.Time               `json:"paused_until,omitzero"`
 	IDs           map[string]uint64       `json:"ids,omitempty"`
 	Sentinel      string                  `json:"sentinel,omitempty"`
+	Moved         bool                    `json:"moved,omitempty"`
 	LastSync      time.Time               `json:"last_sync,omitzero"`
 	LastReconcile time.Time               `json:"last_reconcile,omitzero"`
 	LastVerify    time.Time               `json:"last_verify,omitzero"`
@@ -79,6 +81,9 @@ func (s *Service) recall(ctx context.Context) error {
 			s.errs[e.Backend] = append(s.errs[e.Backend], e)
 		}
 	}
+	if err := s.recallRequests(ctx); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
 	if s.paused {
 		s.queue.Pause(true)
 		s.queue.SetWake(globalState, s.pausedTo)
@@ -99,16 +104,28 @@ func (s *Service) moreIDs(ctx context.Context) error {
 // one. The caller holds mu. A new block costs one write in a thousand tasks;
 // where it can't be written, ids go on in memory: a full disk stops no sync.
 func (s *Service) nextID(e *entry, kind string) uint64 {
+	id, kept := e.ids[kind]
+	delete(e.ids, kind)
+	kept = kept && s.tasks.byID[id] == nil
 	for _, r := range e.asked {
 		if r.Kind == kind && s.tasks.byID[r.ID] == nil {
+			if kept && r.ID != id {
+				s.outdo(e, kind, id)
+			}
 			return r.ID
 		}
 	}
-	if id, ok := e.ids[kind]; ok && s.tasks.byID[id] == nil {
-		delete(e.ids, kind)
+	if kept {
 		return id
 	}
 	return s.freshID()
+}
+
+// outdo ends a task of before a restart whose work a newer request does. The caller holds mu.
+func (s *Service) outdo(e *entry, kind string, id uint64) {
+	now := s.clk.Now()
+	t := s.newTask(e, id, plan.Want{Kind: kind, Priority: s.rules.Priority[plan.CauseAsked], Reason: "asked for", Asked: true}, now)
+	s.finish(e, t, status.TaskCancelled, errNewer.Error(), errNewer.Error(), now)
 }
 
 func (s *Service) freshID() uint64 {
@@ -129,8 +146,8 @@ func (s *Service) recallEntry(e *entry, b savedBackend) {
 	if b.Blocked != nil {
 		e.blocked = *b.Blocked
 	}
-	e.paused, e.pausedUntil, e.ids, e.sentinel = b.Paused, b.PausedUntil, b.IDs, b.Sentinel
-	e.lastSync, e.lastReconcile, e.lastProof, e.backups, e.lastError = b.LastSync, b.LastReconcile, b.LastProof, b.Backups, b.LastError
+	e.paused, e.pausedUntil, e.ids, e.keptIDs, e.sentinel = b.Paused, b.PausedUntil, maps.Clone(b.IDs), b.IDs, b.Sentinel
+	e.moved, e.lastSync, e.lastReconcile, e.lastProof, e.backups, e.lastError = b.Moved, b.LastSync, b.LastReconcile, b.LastProof, b.Backups, b.LastError
 	e.lastVerify = later(b.LastVerify, b.LastProof) // earlier versions kept the one for both
 	e.usage.UsedBytes = b.Used
 	if b.Available != nil {
@@ -143,7 +160,7 @@ func (s *Service) recallEntry(e *entry, b savedBackend) {
 func (s *Service) save(e *entry) {
 	e.changed = false
 	b := savedBackend{Target: e.target, Since: e.since, Health: e.health.Save(), Tries: e.tries, Paused: e.paused, PausedUntil: e.pausedUntil,
-		Sentinel: e.sentinel, LastSync: e.lastSync, LastReconcile: e.lastReconcile, LastVerify: e.lastVerify, LastProof: e.lastProof, Backups: e.backups, LastError: e.lastError,
+		Sentinel: e.sentinel, Moved: e.moved, LastSync: e.lastSync, LastReconcile: e.lastReconcile, LastVerify: e.lastVerify, LastProof: e.lastProof, Backups: e.backups, LastError: e.lastError,
 		Used: e.usage.UsedBytes}
 	if e.usage.AvailableBytes >= 0 {
 		b.Available = &e.usage.AvailableBytes
@@ -157,6 +174,7 @@ func (s *Service) save(e *entry) {
 		}
 		b.IDs[kind] = t.ID
 	}
+	e.keptIDs = b.IDs
 	if err := s.db.SaveBackend(e.name, b); err != nil {
 		s.log.WithError(err).Warn("what is known of a backend could not be kept")
 	}
@@ -185,24 +203,30 @@ func (s *Service) saveService() {
 	}
 }
 
-// restoreRequests takes up what people asked for before a restart. The caller holds mu.
-func (s *Service) restoreRequests() {
-	list, err := s.db.Requests(context.Background())
-	if err != nil {
-		s.log.WithError(err).Warn("requests of before could not be read")
-		return
-	}
+// recallRequests reads what people asked for before a restart.
+func (s *Service) recallRequests(ctx context.Context) error {
+	list, err := s.db.Requests(ctx)
 	for _, r := range list {
-		e, ok := s.entries[r.Backend]
-		if !ok || e.cat == nil || slices.ContainsFunc(e.asked, func(q request) bool { return q.ID == r.ID }) {
-			continue // not there, or known already: the home came back
-		}
 		q := request{ID: r.ID, Kind: r.Kind}
-		if json.Unmarshal(r.Body, &q) != nil {
+		if json.Unmarshal(r.Body, &q) == nil {
+			s.requests[r.Backend] = append(s.requests[r.Backend], q)
+		}
+	}
+	return err
+}
+
+// takeUp has an entry serve what was asked of it before a restart, under the id that was
+// promised. Of several of a kind the last one does what the others ask for too. The caller holds mu.
+func (s *Service) takeUp(e *entry) {
+	list := s.requests[e.name]
+	delete(s.requests, e.name)
+	for i, q := range list {
+		if slices.ContainsFunc(list[i+1:], func(later request) bool { return later.Kind == q.Kind }) {
+			s.outdo(e, q.Kind, q.ID)
+			s.db.DropRequest(q.ID)
 			continue
 		}
 		e.asked = append(e.asked, q)
-		s.look(e)
 	}
 }
 

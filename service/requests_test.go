@@ -126,8 +126,13 @@ func inside(name string) bool {
 	return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte(name+"("))
 }
 
-// A task that begins while a request for it is written down does not serve it: its mode was chosen before.
+// A task that begins, or ends, while a request for it is written down does not serve it: its mode was chosen before.
 func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
+	t.Run("it runs", func(t *testing.T) { requestWhileItsTask(t, false) })
+	t.Run("it ended", func(t *testing.T) { requestWhileItsTask(t, true) })
+}
+
+func requestWhileItsTask(t *testing.T, ends bool) {
 	w := newWorld(t)
 	w.backend("nas")
 	g := w.gate()
@@ -135,7 +140,9 @@ func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
 	w.healthy("nas")
 	w.s.queue.Pause(true)
 	first := w.one(w.s.Sync(t.Context(), []string{"nas"}, false))
-	g.close()
+	if !ends {
+		g.close()
+	}
 	busy, err := w.s.db.Query(t.Context(), "SELECT 1") // the only connection: the next request waits for it
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +159,11 @@ func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
 	// It was given the task that waits before it went to write that down.
 	w.until("the request waits for the disk", func() bool { return inside("statedb.(*DB).AddRequest") })
 	w.s.queue.Pause(false)
-	w.until("the task began", func() bool { return g.held.Load() > 0 })
+	w.until("the task began, or ended", func() bool {
+		task, ok := w.s.Task(first)
+		return g.held.Load() > 0 || ok && task.State == status.TaskDone
+	})
+	w.s.queue.Pause(ends)
 	if err := busy.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +172,11 @@ func TestRequestWhoseTaskBeganMeanwhileGetsATaskOfItsOwn(t *testing.T) {
 	if second == first {
 		t.Error("one id for two tasks")
 	}
+	w.s.db.Flush()
+	if list, err := w.s.db.Requests(t.Context()); err != nil || list[len(list)-1].ID != second || ends && len(list) > 1 {
+		t.Errorf("what is written down is not what was promised: %+v %v", list, err)
+	}
+	w.s.queue.Pause(false)
 	g.open()
 	w.ended(first, status.TaskDone)
 	w.ended(second, status.TaskDone)
@@ -276,6 +292,78 @@ func TestIDOfACancelledTaskIsNotGivenAgainAfterARestart(t *testing.T) {
 			t.Fatalf("task %d was cancelled, and lives again", id)
 		}
 	}
+}
+
+// A check that goes well is written down late; its id is gone all the same.
+func TestIDOfATaskThatEndedIsNotGivenAgainAfterAKill(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	w.s.queue.Pause(true)
+	id := w.one(w.s.Check(t.Context(), []string{"nas"}))
+	w.s.mu.Lock()
+	w.s.save(w.s.entries["nas"]) // as the end of another task of it does
+	w.s.mu.Unlock()
+	w.s.queue.Pause(false)
+	w.ended(id, status.TaskDone)
+	w.s.db.Flush()
+	left := filepath.Join(t.TempDir(), "state")
+	if err := w.copyState(left); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.o.Paths.State = left
+	w.start()
+	w.healthy("nas")
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.s.entries["nas"].health.Reset() // its next check is due
+	w.s.look(w.s.entries["nas"])
+	if w.s.tasks.byID[id] != nil {
+		t.Errorf("task %d ended, and lives again", id)
+	}
+}
+
+// A task that waits for its next try is there after a restart, before that try.
+func TestTaskThatWaitsIsThereAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	w.put("../config/intelligent.yaml", "retry: {min: 1h, max: 2h}\n")
+	if err := os.Remove(root); err != nil {
+		t.Fatal(err)
+	}
+	w.mark("nas", w.car(1))
+	w.start()
+	w.until("it waits", func() bool {
+		return len(w.s.liveTasks(status.TaskQuery{State: status.TaskWaitingRetry}, 1<<62, 10)) == 1
+	})
+	id := w.s.liveTasks(status.TaskQuery{State: status.TaskWaitingRetry}, 1<<62, 10)[0].ID
+	w.stop()
+	w.start()
+	w.ended(id, status.TaskWaitingRetry)
+}
+
+// Whoever was promised a task finds it after a restart: one that runs, and one that follows it.
+func TestTasksThatWerePromisedEndAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	g := w.gate()
+	w.start()
+	w.healthy("nas")
+	g.close()
+	first := w.one(w.s.Sync(t.Context(), []string{"nas"}, false))
+	w.until("it hangs", func() bool { return g.held.Load() > 0 })
+	second := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
+	if third := w.one(w.s.Sync(t.Context(), []string{"nas"}, false)); third != second {
+		t.Errorf("tasks %d and %d follow one", second, third)
+	}
+	w.stop()
+	g.open()
+	w.start()
+	w.ended(second, status.TaskDone)
+	w.ended(first, status.TaskCancelled) // the second does its work too
+	w.until("forgotten", func() bool { list, err := w.s.db.Requests(t.Context()); return err == nil && len(list) == 0 })
 }
 
 func TestTwoRestoresThatDifferAreNotTakenForOne(t *testing.T) {

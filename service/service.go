@@ -107,10 +107,10 @@ type Service struct {
 	trouble          map[string]string // what makes it degraded, by kind
 	watcher          *watch.Watcher
 	metaWant         metaWant
-	served           []uint64 // requests that are done, and stand in the state database still
 	ids              idBlock
 	errs             map[string][]status.ErrorEntry
 	saved            map[string]savedBackend
+	requests         map[string][]request // of before a restart, of backends that were not seen yet
 	complete, failed uint64
 	rescan           chan struct{}
 	targets          targetMemory
@@ -128,7 +128,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{opts: o, clk: o.Clock, log: o.Log, not: newNotifier(o.Clock), rules: cfg.Plan, started: o.Clock.Now(),
 		metaKick: make(chan struct{}, 1), wentHome: make(chan struct{}), indexed: make(chan struct{}), busKnown: make(chan struct{}),
 		entries: map[string]*entry{}, tasks: newTaskTable(),
-		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, rescan: make(chan struct{}, 1),
+		trouble: map[string]string{}, errs: map[string][]status.ErrorEntry{}, saved: map[string]savedBackend{}, requests: map[string][]request{}, rescan: make(chan struct{}, 1),
 		again: make(chan *status.StartAgainError, 1), absent: map[string]bool{}}
 	s.arrived.began, s.mended.began = s.started, s.started
 	s.cfg.Store(cfg)

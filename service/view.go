@@ -54,6 +54,9 @@ func (s *Service) update(name string, atStart bool) {
 		e.stood = e.cat.Dirty.Version
 	}
 	s.retarget(e)
+	if old == nil {
+		s.takeUp(e)
+	}
 	if after := e.healthState(); old != nil && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
 		s.healthChanged(e, before, after, cmp.Or(e.misconfigured, "its configuration was mended"))
 	} else if old == nil && e.misconfigured != "" && e.cat != nil && e.cat.Counted() {
@@ -144,6 +147,9 @@ func (s *Service) dropEntry(e *entry) {
 	for kind, t := range e.next {
 		delete(e.next, kind)
 		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", s.clk.Now())
+	}
+	for _, r := range e.asked {
+		s.db.DropRequest(r.ID)
 	}
 	delete(s.entries, e.name)
 	delete(s.errs, e.name)

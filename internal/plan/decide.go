@@ -115,20 +115,20 @@ func (p *planner) dirty() {
 		mode = Reconcile
 	}
 	a := v.Tries[status.KindPinSync]
-	if b := v.Blocked; b.Reason != "" && b.Mark == v.Dirty.Version {
-		if p.now.Before(b.Until) {
-			p.why("its mark is blocked since %s: %s; looked at again%s, or when a source appears", stamp(b.Since), b.Reason, until(b.Until))
-			p.wait(status.KindPinSync, Wait{Blocked: true, Until: b.Until, Reason: b.Reason})
-			return
-		}
+	b := v.Blocked
+	blocked := b.Reason != "" && b.Mark == v.Dirty.Version
+	switch {
+	case blocked && p.now.Before(b.Until):
+		p.why("its mark is blocked since %s: %s; looked at again%s, or when a source appears", stamp(b.Since), b.Reason, until(b.Until))
+		p.wait(status.KindPinSync, Wait{Blocked: true, Until: b.Until, Reason: b.Reason})
+		return
+	case blocked && a.N == 0:
 		p.want(status.KindPinSync, CauseDirtyRetry, mode, "blocked content is looked for again: "+b.Reason)
 		return
-	}
-	if a.N > 0 {
+	case a.N > 0:
 		p.retry(a, mode)
 		return
-	}
-	if v.Dirty.Fresh {
+	case v.Dirty.Fresh:
 		p.want(status.KindPinSync, CauseDirtyNew, mode, fmt.Sprintf("a new dirty mark: %s", actions(v.Dirty.Unsynced)))
 		return
 	}

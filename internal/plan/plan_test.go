@@ -53,6 +53,11 @@ func TestWhatIsDue(t *testing.T) {
 			v.Dirty = dirty("1")
 			v.Blocked = Blocked{Reason: "x", Mark: "1", Until: t0.Add(time.Hour)}
 		}, ""},
+		"blocked, and failed when it was looked for again": {func(v *View) {
+			v.Dirty = dirty("1")
+			v.Blocked = Blocked{Reason: "x", Mark: "1", Until: t0}
+			v.Tries = tries(1, "1", t0.Add(time.Minute))
+		}, ""},
 		"blocked, new mark": {func(v *View) {
 			v.Dirty = dirty("2")
 			v.Blocked = Blocked{Reason: "x", Mark: "1", Until: t0.Add(time.Hour)}

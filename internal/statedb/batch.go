@@ -28,9 +28,21 @@ const (
 
 type errorKey struct{ backend, class, message string }
 
-func (db *DB) clear() {
-	db.backends, db.tasks = map[string][]byte{}, nil
-	db.errors, db.counters = map[errorKey]status.ErrorEntry{}, map[string]uint64{}
+// batch is what waits to be written together.
+type batch struct {
+	backends map[string][]byte // documents; nil: delete
+	tasks    []status.Task
+	errors   map[errorKey]status.ErrorEntry
+	counters map[string]uint64
+	drops    map[uint64]bool // requests that are done
+}
+
+func newBatch() batch {
+	return batch{backends: map[string][]byte{}, errors: map[errorKey]status.ErrorEntry{}, counters: map[string]uint64{}, drops: map[uint64]bool{}}
+}
+
+func (b *batch) empty() bool {
+	return len(b.backends)+len(b.tasks)+len(b.errors)+len(b.counters)+len(b.drops) == 0
 }
 
 // SaveBackend keeps the document of a backend; nil forgets it. It is written soon.
@@ -44,17 +56,25 @@ func (db *DB) SaveBackend(name string, doc any) error {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.backends[name] = body
+	db.waiting.backends[name] = body
 	db.poke()
 	return nil
+}
+
+// DropRequest forgets a request that is done, together with what came of it. It is written soon.
+func (db *DB) DropRequest(id uint64) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.waiting.drops[id] = true
+	db.poke()
 }
 
 // SaveTask keeps a finished task. It is written soon, or with the next batch where it is a check that went well.
 func (db *DB) SaveTask(t status.Task) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if len(db.tasks) < maxWaiting {
-		db.tasks = append(db.tasks, t)
+	if len(db.waiting.tasks) < maxWaiting {
+		db.waiting.tasks = append(db.waiting.tasks, t)
 	}
 	if t.Kind == status.KindHealthCheck && t.State == status.TaskDone {
 		db.PokeCalm()
@@ -67,8 +87,8 @@ func (db *DB) SaveTask(t status.Task) {
 func (db *DB) SaveError(e status.ErrorEntry) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if len(db.errors) < maxWaiting {
-		db.errors[errorKey{e.Backend, e.Class, e.Message}] = e
+	if len(db.waiting.errors) < maxWaiting {
+		db.waiting.errors[errorKey{e.Backend, e.Class, e.Message}] = e
 	}
 	db.poke()
 }
@@ -77,7 +97,7 @@ func (db *DB) SaveError(e status.ErrorEntry) {
 func (db *DB) SaveCounter(name string, n uint64) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.counters[name] = n
+	db.waiting.counters[name] = n
 	db.PokeCalm()
 }
 
@@ -136,27 +156,29 @@ func (db *DB) Flush() { db.write() }
 
 // write puts all that waits into one transaction; what fails waits again.
 func (db *DB) write() bool {
+	db.order.Lock()
+	defer db.order.Unlock()
 	db.mu.Lock()
-	backends, tasks, errs, counters := db.backends, db.tasks, db.errors, db.counters
-	db.clear()
+	b := db.waiting
+	db.waiting = newBatch()
 	rooms := db.rooms
 	db.mu.Unlock()
 	parts := takeParts(rooms)
-	if len(backends)+len(tasks)+len(errs)+len(counters)+len(parts) == 0 {
+	if b.empty() && len(parts) == 0 {
 		return true
 	}
 	ctx := context.Background()
-	prune := db.sincePrune.Load()+int64(len(tasks)) >= pruneEvery
+	prune := db.sincePrune.Load()+int64(len(b.tasks)) >= pruneEvery
 	var lost []error
 	err := db.tx(ctx, func(tx *sql.Tx) (err error) {
-		if err := writeBatch(ctx, tx, backends, tasks, errs, counters, prune); err != nil {
+		if err := writeBatch(ctx, tx, b, prune); err != nil {
 			return err
 		}
 		lost, err = writeParts(ctx, tx, parts)
 		return err
 	})
 	if err == nil {
-		db.sincePrune.Add(int64(len(tasks)))
+		db.sincePrune.Add(int64(len(b.tasks)))
 		if prune {
 			db.sincePrune.Store(0)
 		}
@@ -174,40 +196,37 @@ func (db *DB) write() bool {
 	if db.onError != nil {
 		db.onError(fmt.Errorf("write the state database: %w", err))
 	}
-	db.putBack(backends, tasks, errs, counters)
+	db.putBack(b)
 	return false
 }
 
 // putBack keeps what could not be written, unless something newer came.
-func (db *DB) putBack(backends map[string][]byte, tasks []status.Task, errs map[errorKey]status.ErrorEntry, counters map[string]uint64) {
+func (db *DB) putBack(old batch) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	for k, v := range backends {
-		if _, newer := db.backends[k]; !newer {
-			db.backends[k] = v
-		}
-	}
-	for k, v := range errs {
-		if _, newer := db.errors[k]; !newer {
-			db.errors[k] = v
-		}
-	}
-	for k, v := range counters {
-		if _, newer := db.counters[k]; !newer {
-			db.counters[k] = v
-		}
-	}
-	if room := maxWaiting - len(db.tasks); room > 0 {
-		db.tasks = append(tasks[max(0, len(tasks)-room):len(tasks):len(tasks)], db.tasks...)
+	putBack(db.waiting.backends, old.backends)
+	putBack(db.waiting.errors, old.errors)
+	putBack(db.waiting.counters, old.counters)
+	putBack(db.waiting.drops, old.drops)
+	if room := maxWaiting - len(db.waiting.tasks); room > 0 {
+		db.waiting.tasks = append(old.tasks[max(0, len(old.tasks)-room):len(old.tasks):len(old.tasks)], db.waiting.tasks...)
 	}
 }
 
-func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tasks []status.Task, errs map[errorKey]status.ErrorEntry, counters map[string]uint64, prune bool) error {
+func putBack[K comparable, V any](waiting, old map[K]V) {
+	for k, v := range old {
+		if _, newer := waiting[k]; !newer {
+			waiting[k] = v
+		}
+	}
+}
+
+func writeBatch(ctx context.Context, tx *sql.Tx, b batch, prune bool) error {
 	exec := func(q string, args ...any) error {
 		_, err := tx.ExecContext(ctx, q, args...)
 		return err
 	}
-	for name, body := range backends {
+	for name, body := range b.backends {
 		q, args := "INSERT OR REPLACE INTO backends(name, body) VALUES(?, ?)", []any{name, string(body)}
 		if body == nil {
 			q, args = "DELETE FROM backends WHERE name = ?", []any{name}
@@ -216,7 +235,7 @@ func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tas
 			return err
 		}
 	}
-	for _, t := range tasks {
+	for _, t := range b.tasks {
 		body, err := json.Marshal(t)
 		if err != nil {
 			return err
@@ -226,14 +245,19 @@ func writeBatch(ctx context.Context, tx *sql.Tx, backends map[string][]byte, tas
 			return err
 		}
 	}
-	for _, e := range errs {
+	for _, e := range b.errors {
 		if err := exec("INSERT OR REPLACE INTO errors(backend, class, message, first, last, count) VALUES(?,?,?,?,?,?)",
 			e.Backend, e.Class, e.Message, e.First.UnixMicro(), e.Last.UnixMicro(), int64(e.Count)); err != nil { //nolint:gosec // a count is far below 2^63
 			return err
 		}
 	}
-	for name, n := range counters {
+	for name, n := range b.counters {
 		if err := exec("INSERT OR REPLACE INTO meta(key, value) VALUES(?,?)", "counter:"+name, int64(n)); err != nil { //nolint:gosec // as above
+			return err
+		}
+	}
+	for id := range b.drops {
+		if err := exec("DELETE FROM requests WHERE id = ?", int64(id)); err != nil { //nolint:gosec // ids are far below 2^63
 			return err
 		}
 	}

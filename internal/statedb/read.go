@@ -54,18 +54,15 @@ func (db *DB) AddRequest(ctx context.Context, r Request) error {
 	if body == nil {
 		body = json.RawMessage("{}")
 	}
+	db.order.Lock()
+	defer db.order.Unlock()
+	db.mu.Lock()
+	delete(db.waiting.drops, r.ID) // it is asked for again
+	db.mu.Unlock()
 	_, err := db.sql.ExecContext(ctx, "INSERT OR REPLACE INTO requests(id, kind, backend, created, body) VALUES(?,?,?,?,?)",
 		int64(r.ID), r.Kind, r.Backend, r.Created.UnixMicro(), string(body)) //nolint:gosec // ids are far below 2^63
 	if err != nil {
 		return fmt.Errorf("write down a request: %w", err)
-	}
-	return nil
-}
-
-// DropRequest forgets a request that is done.
-func (db *DB) DropRequest(ctx context.Context, id uint64) error {
-	if _, err := db.sql.ExecContext(ctx, "DELETE FROM requests WHERE id = ?", int64(id)); err != nil { //nolint:gosec // as above
-		return fmt.Errorf("forget a request: %w", err)
 	}
 	return nil
 }

@@ -19,7 +19,6 @@ import (
 	"sync/atomic"
 
 	"ipfskit.org/intelligent/internal/clock"
-	"ipfskit.org/intelligent/internal/status"
 
 	_ "modernc.org/sqlite" // the driver, in pure Go
 )
@@ -36,11 +35,11 @@ type DB struct {
 	// failing: the last batch could not be written.
 	failing atomic.Bool
 
+	// order is held while a batch or a request is written, so that neither undoes the other.
+	order sync.Mutex
+
 	mu             sync.Mutex
-	backends       map[string][]byte // documents that wait to be written; nil: delete
-	tasks          []status.Task
-	errors         map[errorKey]status.ErrorEntry
-	counters       map[string]uint64
+	waiting        batch
 	rooms          []Room
 	kick, kickCalm chan struct{}
 	stop           chan struct{}
@@ -122,7 +121,7 @@ func open(ctx context.Context, path string, o Options) (*DB, error) {
 	}
 	pool.SetMaxOpenConns(1)
 	db := &DB{sql: pool, clk: o.Clock, onError: o.OnError, kick: make(chan struct{}, 1), kickCalm: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	db.clear()
+	db.waiting = newBatch()
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the state database %s: %w", path, explain(err, path)), pool.Close())
 	}

@@ -98,8 +98,10 @@ func TestWhatWasSavedIsThereAfterClose(t *testing.T) {
 	if err != nil || len(page) != 2 || cursor != "" {
 		t.Errorf("second page %v %q %v", page, cursor, err)
 	}
-	if err := db.DropRequest(t.Context(), 7); err != nil {
-		t.Error(err)
+	db.DropRequest(7)
+	db.Flush()
+	if left, err := db.Requests(t.Context()); err != nil || len(left) != 0 {
+		t.Errorf("requests that are left: %v %v", left, err)
 	}
 }
 
