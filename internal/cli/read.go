@@ -45,7 +45,11 @@ func (a *app) showInsights(doc []byte) error {
 		return err
 	}
 	out := func(format string, args ...any) { a.line(fmt.Sprintf(format, args...), countsIndent+"  ") }
-	out("Buckets:  %d; %d to be backed up; %.1f pins each on average", v.Buckets.Total, v.Buckets.NeedBackup, v.Buckets.Average)
+	buckets := ""
+	if v.Buckets.Total > 0 {
+		buckets = fmt.Sprintf("; %d to be backed up; %.1f pins each on average", v.Buckets.NeedBackup, v.Buckets.Average)
+	}
+	out("Buckets:  %d%s", v.Buckets.Total, buckets)
 	out("Backends: %d%s", v.Backends.Total, distribution(v.Backends.Types))
 	if avg, ok := v.Backends.Responses["average_ms"]; ok {
 		out("Response: %.1f ms on average, %.1f ms at most", avg, v.Backends.Responses["max_ms"])

@@ -157,17 +157,16 @@ func backendIssues(f Facts) []issue {
 		case b.Health == HealthMisconfigured: // that is all that it waits for
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
-				"provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
+				"see what: ipfs-kit-intelligent sync --dry-run --backend "+name+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
 		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
 			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
 				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
 		case b.Dirty:
-			why := "its turn comes"
+			why, mend := "its turn comes", "wait, or now: ipfs-kit-intelligent sync --backend "+name
 			if b.LastError != "" {
-				why = "it waits until the backend works"
+				why, mend = "it waits until the backend works", "mend the backend; its sync comes by itself then"
 			}
-			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), why,
-				"wait, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
+			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), why, mend, b.DirtySince)
 		}
 	}
 	return out
