@@ -206,13 +206,17 @@ func homeIssues(f Facts) []issue {
 			due++
 		}
 	}
+	overdueWhy, overdueMend := "no filesystem backend took one", "see that a filesystem backend is healthy, then ipfs-kit-intelligent backup"
+	dueWhy, dueMend := "their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup"
+	if f.Manager.FilesystemBackends == 0 {
+		overdueWhy, overdueMend = "backups go to filesystem backends, and there is none", "configure one: backends/NAME.yaml in the home, with type: filesystem and storage_path: /its/folder"
+		dueWhy, dueMend = overdueWhy, overdueMend
+	}
 	if overdue > 0 {
-		out = append(out, issue{SeverityWarning, "backup-overdue", nil, human.Count(overdue, "bucket", "buckets") + " had no backup for a day or longer",
-			"no filesystem backend took one", "see that a filesystem backend is configured and healthy, then ipfs-kit-intelligent backup", nil})
+		out = append(out, issue{SeverityWarning, "backup-overdue", nil, human.Count(overdue, "bucket", "buckets") + " had no backup for a day or longer", overdueWhy, overdueMend, nil})
 	}
 	if due > 0 {
-		out = append(out, issue{SeverityInfo, "backup-due", nil, human.Count(due, "bucket needs a backup", "buckets need a backup"),
-			"their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup", nil})
+		out = append(out, issue{SeverityInfo, "backup-due", nil, human.Count(due, "bucket needs a backup", "buckets need a backup"), dueWhy, dueMend, nil})
 	}
 	if f.Unwatched > 0 {
 		out = append(out, issue{SeverityInfo, "unwatched", nil, human.Count(f.Unwatched, "folder is", "folders are") + " looked at in intervals instead of watched",
