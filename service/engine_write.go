@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"ipfskit.org/intelligent/dbus"
@@ -417,7 +418,7 @@ func (s *Service) RetryTask(_ context.Context, id uint64) error {
 // RestartWorker replaces a worker by a fresh one.
 func (s *Service) RestartWorker(_ context.Context, name string) error {
 	if !s.sup.ask(name) {
-		return status.Errorf(status.NoSuchWorker, "there is no worker %q; they are %v", name, status.Workers)
+		return status.Errorf(status.NoSuchWorker, "there is no worker %q; they are %s", name, strings.Join(status.Workers, ", "))
 	}
 	return nil
 }

@@ -15,7 +15,11 @@ func Decide(v View, r Rules, now time.Time) Decision {
 	case !v.Counted:
 		p.why("it is disabled, or nothing in the home names it: nothing is due")
 	case v.Paused && (v.PausedUntil.IsZero() || now.Before(v.PausedUntil)):
-		p.why("it is paused%s: nothing is due", until(v.PausedUntil))
+		end := until(time.Time{})
+		if !v.PausedUntil.IsZero() {
+			end = " until " + stamp(v.PausedUntil)
+		}
+		p.why("it is paused%s: nothing is due", end)
 		p.wake(v.PausedUntil)
 		p.parkAll(Wait{Until: v.PausedUntil, Reason: "paused"})
 	case v.Misconfigured != "":
