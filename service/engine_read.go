@@ -102,7 +102,7 @@ func (s *Service) backend(e *entry) status.Backend {
 	if b.Dirty {
 		b.Blocked = e.blockedBy()
 		if a, ok := e.tries[status.KindPinSync]; ok && a.N > 0 {
-			b.NextRetry = a.Next
+			b.NextRetry = s.rules.RetryAt(a, e.cat.Dirty.Version, v.OpenUntil)
 			b.LastError = cmp.Or(b.LastError, a.Error) // a check that went well since does not mend what hinders the sync
 		}
 	}

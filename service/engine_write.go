@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"ipfskit.org/intelligent/dbus"
@@ -419,7 +420,7 @@ func (s *Service) RetryTask(_ context.Context, id uint64) error {
 // RestartWorker replaces a worker by a fresh one.
 func (s *Service) RestartWorker(_ context.Context, name string) error {
 	if !s.sup.ask(name) {
-		return status.Errorf(status.NoSuchWorker, "there is no worker %q; they are %v", name, status.Workers)
+		return status.Errorf(status.NoSuchWorker, "there is no worker %q; they are %s", name, strings.Join(status.Workers, ", "))
 	}
 	return nil
 }

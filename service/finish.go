@@ -218,7 +218,7 @@ func (s *Service) answerFailed(e *entry, t *task, r result, now time.Time, stand
 		return
 	}
 	t.Error = text
-	t.NextTry = e.tries[t.Kind].Next
+	t.NextTry = s.rules.RetryAt(e.tries[t.Kind], e.cat.Dirty.Version, e.health.View().OpenUntil)
 	t.logf(now, fmt.Sprintf("failed, next try %s: %s", t.NextTry.Format(time.RFC3339), text))
 	s.tasks.setState(t, status.TaskWaitingRetry)
 	s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf(), Why: text})

@@ -142,6 +142,9 @@ func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
 		s.answer(e, t)
 		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", now)
 		return
+	case !ok && t.Attempt == 0 && !t.asked: // other work served, before it began
+		s.finish(e, t, status.TaskCancelled, "it was not needed any more", "cancelled", now)
+		return
 	case !ok:
 		s.finish(e, t, status.TaskDone, "", "nothing is left to do", now)
 		return

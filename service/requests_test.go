@@ -17,6 +17,7 @@ import (
 	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/fsys/faulty"
+	"ipfskit.org/intelligent/internal/health"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -449,4 +450,25 @@ func TestContentThatCameWhileTheServiceWasAwayIsFoundAtTheStart(t *testing.T) {
 	w.put("cars/"+cid+".car", string(data))
 	w.start()
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
+
+// A check that other work made needless before it began is no work done.
+func TestATaskThatNeverBeganIsNotSaidToBeDone(t *testing.T) {
+	w := serving(t, "nas")
+	w.s.queue.Pause(true)
+	w.s.mu.Lock()
+	e, before := w.s.entries["nas"], w.s.complete
+	e.health = health.Tracker{} // never checked: a check is due
+	w.s.look(e)
+	task := e.live[status.KindHealthCheck]
+	e.health.Success(w.s.clk.Now(), "nas", time.Millisecond, "", w.s.healthRules()) // a sync, say
+	w.s.look(e)
+	after := w.s.complete
+	w.s.mu.Unlock()
+	if task == nil {
+		t.Fatal("no check was planned")
+	}
+	if task.State != status.TaskCancelled || !strings.Contains(task.Error, "not needed") || after != before {
+		t.Errorf("%+v; %d tasks are done, before %d", task.Task, after, before)
+	}
 }

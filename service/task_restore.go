@@ -106,7 +106,11 @@ func (s *Service) restore(ctx context.Context, t *task, req request, h *home.Hom
 // manifest finds the backup that was named by its object, else the newest one.
 func (s *Service) manifest(ctx context.Context, store backend.ObjectStore, req request) (backup.Manifest, error) {
 	if req.Backup == "" {
-		return backup.Latest(ctx, store, s.set(req.What))
+		m, err := backup.Latest(ctx, store, s.set(req.What))
+		if errors.Is(err, backup.ErrNone) {
+			err = fmt.Errorf("%w of the %s of this home on it; make one: ipfs-kit-intelligent backup, or name a backend that has one", err, req.What)
+		}
+		return m, err
 	}
 	return backup.Read(ctx, store, req.Backup)
 }

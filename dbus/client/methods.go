@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -184,7 +185,7 @@ func (c *Client) RestartWorker(ctx context.Context, name string) error {
 			return c.call(ctx, WorkerPath(name), worker+".Restart", nil, Options{})
 		}
 	}
-	return status.Errorf(status.NoSuchWorker, "there is no worker %q; there are %v", name, status.Workers)
+	return status.Errorf(status.NoSuchWorker, "there is no worker %q; they are %s", name, strings.Join(status.Workers, ", "))
 }
 
 // History streams lines of JSON; the caller closes the file, which ends a read that waits.

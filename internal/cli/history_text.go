@@ -149,7 +149,7 @@ func (h *historyText) showSum(l *historyLine) error {
 		if err != nil {
 			return err
 		}
-		text = fmt.Sprintf("%s, %d well, %.1f ms on average%s", human.Count(l.Count, "check", "checks"), ok, s.Mean, by(l.By))
+		text = fmt.Sprintf("%s, %d well, %s on average%s", human.Count(l.Count, "check", "checks"), ok, millis(s.Mean), by(l.By))
 	case status.HistoryTasks:
 		h.tasks += l.Count
 		text = fmt.Sprintf("%s: %d, %d done", l.Kind, l.Count, ok)
@@ -242,7 +242,7 @@ func milliseconds(raw json.RawMessage) string {
 	if len(raw) == 0 || json.Unmarshal(raw, &ms) != nil || ms == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" in %.1f ms", ms)
+	return " in " + millis(ms)
 }
 
 func by(task string) string {

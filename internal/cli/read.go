@@ -45,10 +45,14 @@ func (a *app) showInsights(doc []byte) error {
 		return err
 	}
 	out := func(format string, args ...any) { a.line(fmt.Sprintf(format, args...), countsIndent+"  ") }
-	out("Buckets:  %d; %d to be backed up; %.1f pins each on average", v.Buckets.Total, v.Buckets.NeedBackup, v.Buckets.Average)
+	buckets := ""
+	if v.Buckets.Total > 0 {
+		buckets = fmt.Sprintf("; %d to be backed up; %.1f pins each on average", v.Buckets.NeedBackup, v.Buckets.Average)
+	}
+	out("Buckets:  %d%s", v.Buckets.Total, buckets)
 	out("Backends: %d%s", v.Backends.Total, distribution(v.Backends.Types))
 	if avg, ok := v.Backends.Responses["average_ms"]; ok {
-		out("Response: %.1f ms on average, %.1f ms at most", avg, v.Backends.Responses["max_ms"])
+		out("Response: %s on average, %s at most", millis(avg), millis(v.Backends.Responses["max_ms"]))
 	}
 	out("Pins:     %d in mappings%s", v.Pins.Total, distribution(v.Pins.ByStatus))
 	for _, level := range slices.Sorted(maps.Keys(v.Pins.Redundancy)) {
@@ -206,7 +210,7 @@ func (a *app) backendsCommand() *cobra.Command {
 			}
 			response := "-"
 			if b.ResponseMS > 0 {
-				response = fmt.Sprintf("%.1f ms", b.ResponseMS)
+				response = millis(b.ResponseMS)
 			}
 			rows = append(rows, []string{b.Name, b.Type, b.Health, state, response})
 		}

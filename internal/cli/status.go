@@ -212,7 +212,11 @@ func (a *app) standing(b backendView, detailed bool) []string {
 		words = append(words, "paused")
 	}
 	if b.NextRetry != nil {
-		words = append(words, "next try "+a.ago(b.NextRetry))
+		next := a.ago(b.NextRetry)
+		if !strings.HasPrefix(next, "in ") {
+			next = "is due"
+		}
+		words = append(words, "next try "+next)
 	}
 	return words
 }

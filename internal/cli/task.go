@@ -93,7 +93,11 @@ func (a *app) showTasks(all []status.Task) {
 	}
 	var rows [][]string
 	for _, t := range all {
-		rows = append(rows, []string{strconv.FormatUint(t.ID, 10), t.Kind, t.Backend, t.State, fmt.Sprintf("%.0f%%", 100*t.Progress)})
+		done := fmt.Sprintf("%.0f%%", 100*t.Progress)
+		if t.State == status.TaskBlocked { // all of it was looked at, and that is not done
+			done = "-"
+		}
+		rows = append(rows, []string{strconv.FormatUint(t.ID, 10), t.Kind, t.Backend, t.State, done})
 	}
 	a.table([]string{"TASK", "KIND", "BACKEND", "STATE", "DONE"}, rows)
 }

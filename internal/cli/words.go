@@ -181,6 +181,14 @@ func (a *app) span(stamp *string) string {
 	return text
 }
 
+// millis writes milliseconds; what took next to no time took some.
+func millis(ms float64) string {
+	if ms > 0 && ms < 0.1 {
+		return "< 0.1 ms"
+	}
+	return fmt.Sprintf("%.1f ms", ms)
+}
+
 // short writes a duration in units that people count in.
 func short(d time.Duration) string {
 	switch {

@@ -124,3 +124,11 @@ func TestATaskWithoutANameIsStillAnEvent(t *testing.T) {
 		t.Error(eventText(e))
 	}
 }
+
+func TestWhatTookLittleTimeTookSome(t *testing.T) {
+	for ms, want := range map[float64]string{0: "0.0 ms", 0.04: "< 0.1 ms", 0.1: "0.1 ms", 12.34: "12.3 ms"} {
+		if got := millis(ms); got != want {
+			t.Errorf("%v: %s, want %s", ms, got, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -59,7 +60,7 @@ func (v *visit) dirty(context.Context) {
 // content looks for CIDs that a dirty backend wants and nobody here has. A
 // running service has looked better: it asked the other backends.
 func (v *visit) content(ctx context.Context) {
-	const mend = "put its CAR into ~/.ipfs_kit/cars/CID.car, bring a backend that has it back, or give it up: ipfs-kit-intelligent dismiss "
+	mend := "put its CAR into " + filepath.Join(v.Paths.Home, home.CARFile("CID")) + ", bring a backend that has it back, or give it up: ipfs-kit-intelligent dismiss "
 	if v.Service != nil {
 		found := v.said()
 		for _, b := range v.Service.Blocked {
@@ -68,7 +69,8 @@ func (v *visit) content(ctx context.Context) {
 			}) {
 				continue // that is what it waits for
 			}
-			v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for something that is not here", b.Blocked, mend+b.Name)
+			v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for something that is not here", b.Blocked,
+				"see what: ipfs-kit-intelligent sync --dry-run --backend "+b.Name+"; "+mend+b.Name)
 		}
 		return
 	}

@@ -147,7 +147,7 @@ var endpointKeys = []string{"endpoint", "endpoint_url", "api_url", "api_endpoint
 
 // Endpoint says where the backend lies, for people: never with credentials.
 func (c *Config) Endpoint() string {
-	if p := c.RootPath(); p != "" {
+	if p := c.RootPath(); p != "" || c.IsFilesystem() {
 		return p
 	}
 	return withoutCredentials(c.String(endpointKeys...))

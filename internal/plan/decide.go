@@ -15,7 +15,11 @@ func Decide(v View, r Rules, now time.Time) Decision {
 	case !v.Counted:
 		p.why("it is disabled, or nothing in the home names it: nothing is due")
 	case v.Paused && (v.PausedUntil.IsZero() || now.Before(v.PausedUntil)):
-		p.why("it is paused%s: nothing is due", until(v.PausedUntil))
+		end := until(time.Time{})
+		if !v.PausedUntil.IsZero() {
+			end = " until " + stamp(v.PausedUntil)
+		}
+		p.why("it is paused%s: nothing is due", end)
 		p.wake(v.PausedUntil)
 		p.parkAll(Wait{Until: v.PausedUntil, Reason: "paused"})
 	case v.Misconfigured != "":
@@ -135,15 +139,21 @@ func (p *planner) dirty() {
 	p.want(status.KindPinSync, CauseDirtyStanding, mode, fmt.Sprintf("a dirty mark stands since %s: %s", stamp(v.Dirty.Since), actions(v.Dirty.Unsynced)))
 }
 
-// retry waits after failures; a new mark resets the wait to its least, so that it is never hot.
+// RetryAt is when a mark that was tried in vain is tried again: after the wait and, where
+// it is open, the breaker. A new version of the mark resets the wait to its least, so that it is never hot.
+func (r Rules) RetryAt(a Attempt, version string, open time.Time) time.Time {
+	if a.Mark != version {
+		return earlier(a.Next, a.Last.Add(r.RetryMin))
+	}
+	if open.After(a.Next) {
+		return open
+	}
+	return a.Next
+}
+
+// retry waits after failures.
 func (p *planner) retry(a Attempt, mode Mode) {
-	due := a.Next
-	if a.Mark != p.v.Dirty.Version {
-		due = earlier(due, a.Last.Add(p.r.RetryMin))
-	}
-	if open := p.v.Health.OpenUntil; a.Mark == p.v.Dirty.Version && open.After(due) {
-		due = open
-	}
+	due := p.r.RetryAt(a, p.v.Dirty.Version, p.v.Health.OpenUntil)
 	if p.now.Before(due) {
 		p.why("its mark was tried in vain, %d so far (%s); next try%s", a.N, a.Error, until(due))
 		p.wait(status.KindPinSync, Wait{Until: due, Reason: a.Error})
@@ -274,6 +284,10 @@ func (p *planner) backup(kind string, c Cause, age time.Duration) {
 		return
 	}
 	if !b.Changed {
+		if b.Last.IsZero() {
+			p.why("%s: there is nothing to back up yet", kind)
+			return
+		}
 		p.why("%s: nothing changed since the last one", kind)
 		return
 	}

@@ -144,3 +144,28 @@ func TestJitterIsTheSameForTheSameAndWithinAQuarter(t *testing.T) {
 		}
 	})
 }
+
+// What people are told of the next try is what the planner goes by.
+func TestARetryWaitsForTheBreakerUnlessTheMarkIsANewOne(t *testing.T) {
+	r := DefaultRules()
+	a := Attempt{N: 3, Last: t0, Next: t0.Add(time.Minute), Mark: "v1"}
+	for _, c := range []struct {
+		version string
+		open    time.Time
+		want    time.Time
+	}{
+		{"v1", time.Time{}, a.Next},
+		{"v1", t0.Add(time.Hour), t0.Add(time.Hour)},
+		{"v1", t0.Add(time.Second), a.Next},
+		{"v2", t0.Add(time.Hour), t0.Add(r.RetryMin)},
+	} {
+		if got := r.RetryAt(a, c.version, c.open); !got.Equal(c.want) {
+			t.Errorf("%+v: %s", c, got)
+		}
+		v := View{Name: "nas", Counted: true, Dirty: Dirty{Standing: true, Unsynced: 1, Version: c.version}, Tries: map[string]Attempt{status.KindPinSync: a},
+			Health: Health{State: status.HealthUnhealthy, OpenUntil: c.open}, LastReconcile: t0, LastVerify: t0, Started: t0}
+		if got := Decide(v, r, t0).Waiting[status.KindPinSync].Until; !got.Equal(c.want) {
+			t.Errorf("%+v: the planner waits until %s", c, got)
+		}
+	}
+}

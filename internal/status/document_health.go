@@ -157,17 +157,16 @@ func backendIssues(f Facts) []issue {
 		case b.Health == HealthMisconfigured: // that is all that it waits for
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
-				"provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
+				"see what: ipfs-kit-intelligent sync --dry-run --backend "+name+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
 		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
 			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
 				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
 		case b.Dirty:
-			why := "its turn comes"
+			why, mend := "its turn comes", "wait, or now: ipfs-kit-intelligent sync --backend "+name
 			if b.LastError != "" {
-				why = "it waits until the backend works"
+				why, mend = "it waits until the backend works", "mend the backend; its sync comes by itself then"
 			}
-			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), why,
-				"wait, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
+			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), why, mend, b.DirtySince)
 		}
 	}
 	return out
@@ -207,13 +206,17 @@ func homeIssues(f Facts) []issue {
 			due++
 		}
 	}
+	overdueWhy, overdueMend := "no filesystem backend took one", "see that a filesystem backend is healthy, then ipfs-kit-intelligent backup"
+	dueWhy, dueMend := "their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup"
+	if f.Manager.FilesystemBackends == 0 {
+		overdueWhy, overdueMend = "backups go to filesystem backends, and there is none", "configure one: backends/NAME.yaml in the home, with type: filesystem and storage_path: /its/folder"
+		dueWhy, dueMend = overdueWhy, overdueMend
+	}
 	if overdue > 0 {
-		out = append(out, issue{SeverityWarning, "backup-overdue", nil, human.Count(overdue, "bucket", "buckets") + " had no backup for a day or longer",
-			"no filesystem backend took one", "see that a filesystem backend is configured and healthy, then ipfs-kit-intelligent backup", nil})
+		out = append(out, issue{SeverityWarning, "backup-overdue", nil, human.Count(overdue, "bucket", "buckets") + " had no backup for a day or longer", overdueWhy, overdueMend, nil})
 	}
 	if due > 0 {
-		out = append(out, issue{SeverityInfo, "backup-due", nil, human.Count(due, "bucket needs a backup", "buckets need a backup"),
-			"their last one is older than the interval", "wait, or now: ipfs-kit-intelligent backup", nil})
+		out = append(out, issue{SeverityInfo, "backup-due", nil, human.Count(due, "bucket needs a backup", "buckets need a backup"), dueWhy, dueMend, nil})
 	}
 	if f.Unwatched > 0 {
 		out = append(out, issue{SeverityInfo, "unwatched", nil, human.Count(f.Unwatched, "folder is", "folders are") + " looked at in intervals instead of watched",

@@ -80,3 +80,13 @@ func TestHealthNamesTheFileToMend(t *testing.T) {
 		}
 	}
 }
+
+func TestABackupThatNobodyCanTakeIsNotWaitedFor(t *testing.T) {
+	for n, want := range map[uint64]string{0: "configure one", 1: "wait, or now: ipfs-kit-intelligent backup"} {
+		now := time.Unix(1e9, 0)
+		doc, err := HealthDocument(Facts{Manager: Manager{State: StateRunning, FilesystemBackends: n, Started: now}, BackupAfter: time.Hour, Buckets: []BucketFact{{Key: "a"}}, Now: now})
+		if err != nil || !strings.Contains(string(doc), want) || !strings.Contains(string(doc), "1 bucket needs a backup") {
+			t.Errorf("%d filesystem backends: %s %v", n, doc, err)
+		}
+	}
+}

@@ -76,7 +76,7 @@ func periodOf(p HistoryPeriod) periodDoc {
 	d := periodDoc{Since: isoTime(p.Since), Syncs: p.Syncs, SyncSuccess: share(float64(p.SyncsOK), float64(p.Syncs)),
 		Latency: latencyDoc{Count: p.Cleared, Mean: share(p.StoodSum, float64(p.Cleared)), P50: known(p.StoodP50), P95: known(p.StoodP95)},
 		Checks:  p.Checks, CheckSuccess: share(float64(p.ChecksOK), float64(p.Checks)), Outages: p.Outages,
-		Availability: share(p.Up, p.Up+p.Down), Observed: float(math.Round(p.Observed))}
+		Availability: share(p.Up, p.Up+p.Down), Observed: float(math.Round(p.Observed*1000) / 1000)}
 	if p.Cleared == 0 {
 		d.Latency.P50, d.Latency.P95 = nil, nil
 	}

@@ -62,14 +62,10 @@ var (
 	onKubo       = family{open: openIPFS, target: func(s Spec) string { return ipfs.Target(ipfsConfig(s)) }, transfers: 4}
 )
 
-// table has one line for each type.
+// table has one line for each type; aliases are resolved before.
 var table = map[string]family{
-	"filesystem":    onFilesystem,
-	"local":         onFilesystem,
-	"local_fs":      onFilesystem,
-	"local_storage": onFilesystem,
-	"parquet":       onFilesystem,
-	"ipfs":          onKubo,
+	"filesystem": onFilesystem,
+	"ipfs":       onKubo,
 }
 
 // ipfsConfig is the configuration without its secrets.

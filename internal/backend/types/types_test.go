@@ -79,7 +79,7 @@ func TestRefusedSettingsGiveNoAdapter(t *testing.T) {
 			t.Errorf("%s: got %v, %v", name, a, err)
 		}
 	}
-	if _, err := types.Open(t.Context(), spec("local", gone, nil), deps()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := types.Open(t.Context(), spec("filesystem", gone, nil), deps()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -94,7 +94,7 @@ func TestTargetTellsWhetherItIsAnotherPlace(t *testing.T) {
 	if node("http://h:5001", "") == node("http://h:5002", "") {
 		t.Error("two places, one target")
 	}
-	if types.Target(spec("local", "/a", nil)) == types.Target(spec("local", "/b", nil)) {
+	if types.Target(spec("filesystem", "/a", nil)) == types.Target(spec("filesystem", "/b", nil)) {
 		t.Error("two folders, one target")
 	}
 	if got := types.Target(spec("lotus", "", map[string]string{"endpoint": "http://u:secret@h/x"})); !strings.Contains(got, "h/x") || strings.Contains(got, "secret") {
