@@ -133,7 +133,7 @@ func noBackend(name string) error {
 	return status.Errorf(status.NoSuchBackend, "there is no backend %q; list them with: ipfs-kit-intelligent backends", name)
 }
 
-// Tasks pages live tasks and those that ended, newest first. Ended ones come from the journal.
+// Tasks pages live tasks and those that ended, newest first. Ended ones come from the state database.
 // A task keeps its id, so that none is given twice when it ends between two pages.
 func (s *Service) Tasks(q status.TaskQuery) (page []status.Task, cursor string, err error) {
 	rest, err := afterCursor(q.Cursor, taskCursor)
