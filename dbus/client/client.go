@@ -20,8 +20,8 @@ import (
 
 // Names on the bus.
 const (
-	BusName  = "org.ipfskit.Intelligent1"
-	RootPath = godbus.ObjectPath("/org/ipfskit/Intelligent1")
+	BusName  = "org.ipfskit.Intelligent1"                     // the service's name
+	RootPath = godbus.ObjectPath("/org/ipfskit/Intelligent1") // the manager's object
 
 	manager = BusName + ".Manager"
 	backend = BusName + ".Backend"

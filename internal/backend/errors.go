@@ -66,8 +66,12 @@ func (e *SourceError) Unwrap() error { return e.Err }
 
 // HomeError says that a file of the home could not be written: it says nothing about
 // the backend whose marks or mapping it is.
-type HomeError struct{ Err error }
+type HomeError struct {
+	// Err is the cause.
+	Err error
+}
 
+// Error is the cause, and what to do about it.
 func (e *HomeError) Error() string {
 	s := fmt.Sprintf("write to the home: %v", e.Err)
 	switch {

@@ -69,7 +69,7 @@ var keys = append([]key{
 func priorityKeys() []key {
 	var out []key
 	for cause := range plan.DefaultRules().Priority {
-		out = append(out, key{"priority." + string(cause), func(c *Config) any { return c.priorities[cause] }, 1, 10, nil, "1 is the most urgent, 10 the least"})
+		out = append(out, key{"priority." + string(cause), func(c *Config) any { return c.priorities[cause] }, 1, 10, nil, plan.CauseTexts[cause] + "; 1 is the most urgent, 10 the least"})
 	}
 	slices.SortFunc(out, func(a, b key) int { return strings.Compare(a.name, b.name) })
 	return out

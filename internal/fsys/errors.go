@@ -22,11 +22,13 @@ func (e *TooLargeError) Error() string {
 // TempError is an error about a file under a temporary name. Its text has the name that
 // the file was to get: what fails twice for the same cause has the same words twice.
 type TempError struct {
+	// Err is the cause.
 	Err error
 	// Temp is the temporary name, Final the one to come, both as the error's text has them.
 	Temp, Final string
 }
 
+// Error is the cause, with the name that the file was to get.
 func (e *TempError) Error() string { return strings.ReplaceAll(e.Err.Error(), e.Temp, e.Final) }
 
 // Unwrap gives the cause.

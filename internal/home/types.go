@@ -94,9 +94,9 @@ type Pin struct {
 
 // Values of Pin.Status.
 const (
-	PinStored  = "stored"
-	PinPending = "pending"
-	PinFailed  = "failed"
+	PinStored  = "stored"  // on the backend, and verified
+	PinPending = "pending" // to be stored
+	PinFailed  = "failed"  // could not be stored, or is damaged
 )
 
 // PinUpdate changes or adds one row of a pin mapping.

@@ -16,10 +16,10 @@ type Kind uint8
 
 // The kinds, with the physical types that pandas gives them.
 const (
-	Text Kind = iota
-	Integer
-	Float
-	Boolean
+	Text    Kind = iota // UTF-8
+	Integer             // 64 bits
+	Float               // 64 bits
+	Boolean             // true or false
 )
 
 // ColumnSpec describes a nullable column that is made.

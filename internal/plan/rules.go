@@ -26,7 +26,7 @@ type Rules struct {
 // Cause is why a task is due: with its kind it gives the priority.
 type Cause string
 
-// The causes.
+// The causes; CauseTexts says what they are.
 const (
 	CauseAsked          Cause = "asked"
 	CauseDirtyNew       Cause = "dirty_new"
@@ -41,6 +41,22 @@ const (
 	CauseReconcile      Cause = "reconcile"
 	CauseVerify         Cause = "verify"
 )
+
+// CauseTexts say what each cause is, in words.
+var CauseTexts = map[Cause]string{
+	CauseAsked:          "what a person or program asked for",
+	CauseDirtyNew:       "a sync of a mark that came while the service ran",
+	CauseDirtyStanding:  "a sync of a mark that stood at the start, or of a backend whose root is another one than before",
+	CauseDirtyRetry:     "a sync of a mark that was tried in vain",
+	CauseStale:          "a sync of rows that are pending or failed, of a backend that a bucket names",
+	CauseProbeDirty:     "a health check of a dirty backend",
+	CauseProbeUnhealthy: "a health check of an unhealthy backend",
+	CauseProbe:          "any other health check",
+	CauseBackupBuckets:  "a backup of the indices of buckets",
+	CauseBackupMetadata: "a backup of the metadata",
+	CauseReconcile:      "the whole comparison whose time has come",
+	CauseVerify:         "the reading back whose time has come",
+}
 
 // DefaultRules are the figures of docs/architecture.md.
 func DefaultRules() Rules {

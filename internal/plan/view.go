@@ -102,7 +102,7 @@ type Request struct {
 	// Kind of the task.
 	Kind string
 	// Reconcile asks a pin_sync to compare whole listings.
-	Reconcile bool
+	Reconcile bool // all that is there and should be
 }
 
 // Backup is the state of one kind of backup on a target.
@@ -120,7 +120,7 @@ type Mode string
 
 // Modes: the delta is the usual one, reconcile compares whole listings.
 const (
-	Delta     Mode = "delta"
+	Delta     Mode = "delta" // what the mark and pending or failed rows name
 	Reconcile Mode = "reconcile"
 )
 

@@ -13,9 +13,9 @@ import (
 
 // Severities of issues and alerts, the pressing first.
 const (
-	SeverityCritical = "critical"
-	SeverityError    = "error"
-	SeverityWarning  = "warning"
+	SeverityCritical = "critical" // nothing works
+	SeverityError    = "error"    // something does not work
+	SeverityWarning  = "warning"  // it works, and may soon not
 	// SeverityInfo is worth knowing and nothing is wrong.
 	SeverityInfo = "info"
 )

@@ -9,10 +9,10 @@ import (
 
 // Subjects of history: what a line is about, and what can be asked for.
 const (
-	HistoryTasks       = "tasks"
-	HistoryChecks      = "checks"
-	HistoryTransitions = "transitions"
-	HistoryWorkers     = "workers"
+	HistoryTasks       = "tasks"       // tasks that ended
+	HistoryChecks      = "checks"      // proofs that a backend works, or how it failed
+	HistoryTransitions = "transitions" // changes of health, and marks that were cleared
+	HistoryWorkers     = "workers"     // workers that were replaced
 )
 
 // HistorySubjects lists them, in the order that people see them.
@@ -20,14 +20,14 @@ var HistorySubjects = []string{HistoryTasks, HistoryChecks, HistoryTransitions, 
 
 // What changed in a line of transitions.
 const (
-	OfHealth = "health"
-	OfMark   = "mark"
+	OfHealth = "health" // its health
+	OfMark   = "mark"   // its mark was cleared
 )
 
 // Resolutions of lines that sum up others.
 const (
-	ResolutionHour = "hour"
-	ResolutionDay  = "day"
+	ResolutionHour = "hour" // of an hour
+	ResolutionDay  = "day"  // of a day, in UTC
 )
 
 // HealthChange is how a backend's health changed, and why.

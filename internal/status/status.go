@@ -8,50 +8,50 @@ import "time"
 const (
 	StateStarting = "starting" // the home is being read
 	StateWaiting  = "waiting"  // there is no home yet
-	StateRunning  = "running"
+	StateRunning  = "running"  // all of it works
 	StateDegraded = "degraded" // it runs, but not all of it works: StateReason says what
 	StatePaused   = "paused"   // no new task begins
-	StateStopping = "stopping"
+	StateStopping = "stopping" // it ends
 )
 
 // States of a backend's health.
 const (
-	HealthUnknown       = "unknown"
-	HealthHealthy       = "healthy"
-	HealthDegraded      = "degraded"
-	HealthUnhealthy     = "unhealthy"
-	HealthMisconfigured = "misconfigured"
+	HealthUnknown       = "unknown"       // never checked
+	HealthHealthy       = "healthy"       // it works
+	HealthDegraded      = "degraded"      // it works, but not well
+	HealthUnhealthy     = "unhealthy"     // it failed several times in a row
+	HealthMisconfigured = "misconfigured" // it can't be used as it is configured
 )
 
 // Kinds of tasks.
 const (
-	KindPinSync        = "pin_sync"
-	KindBackupBuckets  = "backup_buckets"
-	KindBackupMetadata = "backup_metadata"
-	KindHealthCheck    = "health_check"
-	KindCleanup        = "cleanup"
-	KindVerify         = "verify"
-	KindRestore        = "restore"
+	KindPinSync        = "pin_sync"        // copy what is missing, verify it, clear the mark
+	KindBackupBuckets  = "backup_buckets"  // back up the indices of buckets
+	KindBackupMetadata = "backup_metadata" // back up the metadata
+	KindHealthCheck    = "health_check"    // ask the backend whether it works
+	KindCleanup        = "cleanup"         // remove leftovers of ours
+	KindVerify         = "verify"          // read back all that is stored
+	KindRestore        = "restore"         // bring back a backup, or pins
 )
 
 // States of a task.
 const (
-	TaskQueued       = "queued"
-	TaskRunning      = "running"
-	TaskWaitingRetry = "waiting_retry"
-	TaskBlocked      = "blocked"
-	TaskDone         = "done"
-	TaskPartial      = "partial"
-	TaskFailed       = "failed"
-	TaskCancelled    = "cancelled"
+	TaskQueued       = "queued"        // it waits for its turn
+	TaskRunning      = "running"       // it is being done
+	TaskWaitingRetry = "waiting_retry" // it failed, and waits for its next try
+	TaskBlocked      = "blocked"       // it waits for what nobody here has
+	TaskDone         = "done"          // it ended, and left nothing undone
+	TaskPartial      = "partial"       // it ended, and some of it failed
+	TaskFailed       = "failed"        // it ended with an error
+	TaskCancelled    = "cancelled"     // a person or a change ended it
 )
 
 // Names of the workers.
 const (
-	WorkerMetadataReader = "metadata_reader"
-	WorkerDirtyMonitor   = "dirty_monitor"
-	WorkerHealthMonitor  = "health_monitor"
-	WorkerTaskExecutor   = "task_executor"
+	WorkerMetadataReader = "metadata_reader" // reads registries, configurations and mappings
+	WorkerDirtyMonitor   = "dirty_monitor"   // hears of changes, and reads marks
+	WorkerHealthMonitor  = "health_monitor"  // has backends checked when their time has come
+	WorkerTaskExecutor   = "task_executor"   // runs tasks
 )
 
 // Workers lists the four, in the order that people see them.
