@@ -51,6 +51,26 @@ const usualLooks = 3
 // the new content is written beside and synced, the two are exchanged, and what
 // was swapped out is read again, now and a little later (architecture, law 14).
 func (h *Home) replace(ctx context.Context, c change) error {
+	if !h.begin() {
+		return fmt.Errorf("change %s: %w", c.name, fs.ErrClosed)
+	}
+	defer h.late.Done()
+	return h.exchange(ctx, c)
+}
+
+// begin counts a change that Close waits for; false once the home is being closed.
+func (h *Home) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.late.Add(1)
+	return true
+}
+
+// exchange is replace for who is counted already.
+func (h *Home) exchange(ctx context.Context, c change) error {
 	defer h.lock(c.name)()
 	old, _, err := h.read(ctx, c.name, c.limit)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -184,7 +204,7 @@ func (h *Home) lookLater(c change, temp string, base []byte) {
 			if now, _, there := h.stat(c.name); c.keep != nil && there && now != mine {
 				again := c
 				again.apply = c.keep
-				h.replace(context.Background(), again) //nolint:errcheck // it is half written: the next look sees it whole
+				h.exchange(context.Background(), again) //nolint:errcheck // it is half written: the next look sees it whole
 			}
 			if ending || !raced && !writing && i+1 >= usualLooks {
 				break // more looks without a wait between them would see the same
