@@ -60,8 +60,8 @@ func (v *visit) credentials(ctx context.Context) {
 		if c == nil || c.Err != nil {
 			return
 		}
-		v.exposed(ctx, c)
 		if v.Serves(c.Type) {
+			v.exposed(ctx, c)
 			v.references(ctx, b)
 		}
 		for _, s := range v.needs(c) {

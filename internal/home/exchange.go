@@ -52,6 +52,26 @@ const usualLooks = 4
 // the new content is written beside and synced, the two are exchanged, and what
 // was swapped out is read again, now and a little later (architecture, law 14).
 func (h *Home) replace(ctx context.Context, c change) error {
+	if !h.begin() {
+		return fmt.Errorf("change %s: %w", c.name, fs.ErrClosed)
+	}
+	defer h.late.Done()
+	return h.exchange(ctx, c)
+}
+
+// begin counts a change that Close waits for; false once the home is being closed.
+func (h *Home) begin() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.late.Add(1)
+	return true
+}
+
+// exchange is replace for who is counted already.
+func (h *Home) exchange(ctx context.Context, c change) error {
 	defer h.lock(c.name)()
 	old, _, err := h.read(ctx, c.name, c.limit)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -203,7 +223,7 @@ func (h *Home) putBack(c change, mine stamp) error {
 	}
 	again := c
 	again.apply = c.keep
-	return h.replace(context.Background(), again)
+	return h.exchange(context.Background(), again)
 }
 
 // waitLook waits, and tells whether the home is being closed: then it does not wait.

@@ -43,10 +43,11 @@ type Home struct {
 	tables  map[string]cachedTable
 	buckets *cachedBuckets
 
-	// late looks after writers that had a file open across an exchange.
+	// late counts changes, and the looks after writers that had a file open across an exchange.
 	late    sync.WaitGroup
 	closing chan struct{}
 	once    sync.Once
+	closed  bool // needs mu: nothing new is counted
 }
 
 // Open opens the home at path. fs.ErrNotExist means that it isn't there (yet).
@@ -86,8 +87,11 @@ func (h *Home) Here() bool {
 // Root is the home's folder, for backups and restores.
 func (h *Home) Root() fsys.Root { return h.root }
 
-// Close takes the last looks that wait, and lets the folder go.
+// Close waits for changes that are being made, takes the last looks that wait, and lets the folder go.
 func (h *Home) Close() error {
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
 	h.once.Do(func() { close(h.closing) })
 	h.late.Wait()
 	return h.root.Close()

@@ -1,7 +1,9 @@
 package home
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,5 +111,25 @@ func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Whoever changes a file while the home is closed comes to its end first, or is told that it is closed.
+func TestAHomeIsClosedWhileItIsChanged(t *testing.T) {
+	for i := range 30 {
+		h := newHome(t)
+		done := make(chan error)
+		go func() {
+			done <- h.UpdatePins(t.Context(), "nas", []PinUpdate{{CID: fmt.Sprint("c", i), Status: PinStored}})
+		}()
+		closed := h.Close()
+		err := <-done
+		if closed != nil || err != nil && !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("closed: %v, changed: %v", closed, err)
+		}
+		_, there := os.Stat(filepath.Join(h.Path(), "backends/nas/pin_mappings.parquet"))
+		if (err == nil) != (there == nil) {
+			t.Errorf("said %v, and the file: %v", err, there)
+		}
 	}
 }
