@@ -40,13 +40,20 @@ const maxRounds = 5
 
 // lateLooks are the waits before a file that was swapped out is looked at again:
 // Python may have had it open, and writes into it. The first ones are for every
-// file, all of them for one that somebody wrote into or still has open: what is
-// merged from it may be taken away by a program that read before and writes after.
-var lateLooks = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second, 3 * time.Second, 10 * time.Second, 30 * time.Second}
+// file, all of them for one that somebody wrote into or still has open.
+var lateLooks = []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, time.Second, 3 * time.Second,
+	10 * time.Second, 10 * time.Second, 10 * time.Second, 10 * time.Second}
 
-// usualLooks are enough for a file that nobody wrote into: a program that read before our
-// change and writes after it has four seconds for that.
-const usualLooks = 4
+const (
+	// usualLooks are enough for a file that nobody wrote into: a program that read before our
+	// change and writes after it has four seconds for that.
+	usualLooks = 4
+	// calmLooks in a row without anything to do end the looks at a file that somebody wrote into: what is
+	// merged from it may be taken away by a program that read before and writes after.
+	calmLooks = 2
+	// mostLooks bounds them, about five minutes.
+	mostLooks = 40
+)
 
 // replace changes a file so that nothing that Python writes meanwhile is lost:
 // the new content is written beside and synced, the two are exchanged, and what
@@ -181,38 +188,76 @@ func (h *Home) syncDir(name string) error {
 }
 
 // lookLater watches what was swapped out for a while, merges what is not in
-// base (the content that our change was made from), and removes it. It merges at
-// each look again: a program that read before a merge and wrote after it took it away.
+// base (the content that our change was made from), and removes it.
 func (h *Home) lookLater(c change, temp string, base []byte) {
 	if temp == "" {
 		return
 	}
-	mine := h.ownStamp(c.name)
+	l := &lateLook{change: c, temp: temp, base: base, mine: h.ownStamp(c.name), raced: base == nil}
 	h.late.Go(func() {
-		raced, writing := base == nil, false
-		var merged []byte
-		for i, d := range lateLooks {
-			ending := h.waitLook(d)
-			writing, _ = fsys.BeingWritten(h.root, temp) //nolint:errcheck // it is gone: nobody writes
-			now, _, err := h.read(context.Background(), temp, c.limit)
-			if err == nil && !bytes.Equal(now, base) {
-				raced = true
-				again := merged != nil && bytes.Equal(now, merged) && c.once != nil && c.once(now)
-				if len(now) > 0 && !again && h.mergeLate(c, now) == nil { // else one of the two is half written: the next look sees it whole
-					merged = now
-				}
-			}
-			if h.putBack(c, mine) != nil {
-				raced = true // somebody is writing it just now, perhaps without our change: a look after that is needed
-			}
-			if ending || !raced && !writing && i+1 >= usualLooks {
-				break // more looks without a wait between them would see the same
+		for i := 0; ; i++ {
+			ending := h.waitLook(lateLooks[min(i, len(lateLooks)-1)])
+			h.lookNow(l)
+			if ending || l.over(i+1) {
+				break // at the end more looks without a wait between them would see the same
 			}
 		}
-		if !writing {
+		if !l.writing {
 			h.discard(temp) //nolint:errcheck // what is left is swept at the next start
 		}
 	})
+}
+
+// lateLook is a file that was swapped out, and what became of it.
+type lateLook struct {
+	change
+	// temp is where it lies, base what our change was made from, mine how the file was after the change.
+	temp string
+	base []byte
+	mine stamp
+	// raced: somebody wrote into it, or over our change. writing: somebody has it open.
+	raced, writing bool
+	// merged is what was taken from it last.
+	merged []byte
+	// calm counts the looks in a row that had nothing to do.
+	calm int
+}
+
+// over tells whether so many looks were enough.
+func (l *lateLook) over(looks int) bool {
+	switch {
+	case looks >= mostLooks:
+		return true
+	case !l.raced && !l.writing:
+		return looks >= usualLooks
+	}
+	return looks >= len(lateLooks) && l.calm >= calmLooks
+}
+
+// lookNow takes what came into the file since. It merges at each look again: a program
+// that read before a merge and wrote after it took it away.
+func (h *Home) lookNow(l *lateLook) {
+	l.calm++
+	if l.writing, _ = fsys.BeingWritten(h.root, l.temp); l.writing { //nolint:errcheck // it is gone: nobody writes
+		l.calm = 0
+	}
+	now, _, err := h.read(context.Background(), l.temp, l.limit)
+	if err == nil && !bytes.Equal(now, l.base) {
+		l.raced = true
+		again := l.merged != nil && bytes.Equal(now, l.merged) && l.once != nil && l.once(now)
+		if len(now) > 0 && !again {
+			added, err := h.mergeLate(l.change, now)
+			if err == nil {
+				l.merged = now
+			}
+			if added || err != nil { // an error: one of the two is half written, and the next look sees it whole
+				l.calm = 0
+			}
+		}
+	}
+	if h.putBack(l.change, l.mine) != nil {
+		l.raced, l.calm = true, 0 // somebody is writing it just now, perhaps without our change
+	}
 }
 
 // putBack makes our change again where another program wrote over it. mine is how the file was
@@ -238,22 +283,24 @@ func (h *Home) waitLook(d time.Duration) (ending bool) {
 	}
 }
 
-// mergeLate puts what came into a swapped-out file into the current one. An error means that it is not whole yet.
-func (h *Home) mergeLate(c change, other []byte) error {
+// mergeLate puts what came into a swapped-out file into the current one, and tells whether there
+// was anything to add. An error means that one of them is not whole yet.
+func (h *Home) mergeLate(c change, other []byte) (added bool, err error) {
 	defer h.lock(c.name)()
 	for range maxRounds {
 		current, _, err := h.read(context.Background(), c.name, c.limit)
 		if err != nil {
-			return err
+			return added, err
 		}
 		next, err := c.merge(current, other)
 		if err != nil || next == nil {
-			return err
+			return added, err
 		}
 		swapped, temp, err := h.swap(c, true, next)
 		if err != nil {
-			return err
+			return added, err
 		}
+		added = true
 		h.remember(c.name, stamp{}) // the merged file is news to the watch: it must be looked at
 		if bytes.Equal(swapped, current) {
 			h.lookLater(c, temp, swapped)
@@ -262,5 +309,5 @@ func (h *Home) mergeLate(c change, other []byte) error {
 		h.lookLater(c, temp, nil)
 		other = swapped // somebody wrote between our read and the exchange
 	}
-	return h.syncDir(c.name)
+	return added, h.syncDir(c.name)
 }
