@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"time"
 
 	"ipfskit.org/intelligent/internal/fsys"
@@ -227,4 +228,46 @@ func (h *Home) mergeLate(c change, other []byte) error {
 		other = swapped // somebody wrote between our read and the exchange
 	}
 	return h.syncDir(c.name)
+}
+
+// looks are the late looks that go on. Unlike a WaitGroup's, they may begin while
+// Close waits: by a write that hung and was given up.
+type looks struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed when the last one ends, where somebody waits
+}
+
+func (l *looks) Go(f func()) {
+	l.mu.Lock()
+	l.n++
+	l.mu.Unlock()
+	go func() {
+		defer l.done()
+		f()
+	}()
+}
+
+func (l *looks) done() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n--; l.n == 0 && l.none != nil {
+		close(l.none)
+		l.none = nil
+	}
+}
+
+// Wait returns when none goes on.
+func (l *looks) Wait() {
+	l.mu.Lock()
+	if l.n == 0 {
+		l.mu.Unlock()
+		return
+	}
+	if l.none == nil {
+		l.none = make(chan struct{})
+	}
+	none := l.none
+	l.mu.Unlock()
+	<-none
 }

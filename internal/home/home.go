@@ -43,7 +43,7 @@ type Home struct {
 	buckets *cachedBuckets
 
 	// late looks after writers that had a file open across an exchange.
-	late    sync.WaitGroup
+	late    looks
 	closing chan struct{}
 	once    sync.Once
 }
