@@ -88,6 +88,33 @@ func badCall(w *world, said, bad string) {
 	}
 }
 
+// A home that comes back and can't be read is not taken for an empty one.
+func TestHomeThatComesBackUnreadableKeepsWhatWasKnown(t *testing.T) {
+	inVirtualTime(t, func(w *world) {
+		root, cid := w.backend("nas"), w.car(1)
+		d := w.disk(w.home)
+		w.start()
+		w.within(time.Minute, "known", func() bool { return w.s.Manager().Backends == 1 })
+		d.set(func(op, name string, _ int) (error, bool) {
+			switch {
+			case op == "stat" && name == ".":
+				return unix.ESTALE, false
+			case op == "opendir" || op == "readdir" || op == "open":
+				return unix.EIO, false
+			}
+			return nil, false
+		})
+		w.within(time.Minute, "said", func() bool { return w.s.Manager().State == status.StateDegraded })
+		time.Sleep(5 * time.Minute)
+		if m := w.s.Manager(); m.Backends != 1 {
+			t.Errorf("it is read as %d backends", m.Backends)
+		}
+		d.set(faults["is well"])
+		w.mark("nas", cid)
+		w.within(5*time.Minute, "it goes on", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+	})
+}
+
 // A home whose disk hangs when the last of a sync is written down is noticed as a stall, and others go on.
 func TestHomeThatHangsAtTheEndOfASyncIsNoticed(t *testing.T) {
 	for _, file := range []string{"pin_mappings.parquet", "nas_dirty.json"} {

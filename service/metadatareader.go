@@ -94,6 +94,10 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	for _, n := range names {
 		s.update(n, false)
 	}
+	if s.partly && all && errors.Join(errs...) == nil {
+		s.partly = false
+		s.forgetGone()
+	}
 	s.noteLevel()
 	if len(names) > 0 || want.buckets {
 		s.scans++
