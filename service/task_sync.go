@@ -47,7 +47,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	h, cat := s.home, e.cat
 	cfg := s.config()
 	job := pinsync.Job{Backend: e.name, Mode: pinsync.Delta, Adapter: a, Pins: indexedPins{pinsync.HomePins(h, e.name), s, e.name}, Marks: pinsync.HomeMarks(h, e.name),
-		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, StallLimit: cfg.Stall, SentinelID: e.sentinel,
+		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, Lane: e.lane, StallLimit: cfg.Stall, SentinelID: e.sentinel,
 		Alive: p.Alive, RemovalShare: float64(cfg.RemoveShare) / 100, Progress: s.syncProgress(t)}
 	if cat.IsDirty() {
 		job.Dirty = cat.Dirty

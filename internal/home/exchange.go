@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"time"
 
 	"ipfskit.org/intelligent/internal/fsys"
@@ -59,26 +60,6 @@ const (
 // the new content is written beside and synced, the two are exchanged, and what
 // was swapped out is read again, now and a little later (architecture, law 14).
 func (h *Home) replace(ctx context.Context, c change) error {
-	if !h.begin() {
-		return fmt.Errorf("change %s: %w", c.name, fs.ErrClosed)
-	}
-	defer h.late.Done()
-	return h.exchange(ctx, c)
-}
-
-// begin counts a change that Close waits for; false once the home is being closed.
-func (h *Home) begin() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return false
-	}
-	h.late.Add(1)
-	return true
-}
-
-// exchange is replace for who is counted already.
-func (h *Home) exchange(ctx context.Context, c change) error {
 	defer h.lock(c.name)()
 	old, _, err := h.read(ctx, c.name, c.limit)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -268,7 +249,7 @@ func (h *Home) putBack(c change, mine stamp) error {
 	}
 	again := c
 	again.apply = c.keep
-	return h.exchange(context.Background(), again)
+	return h.replace(context.Background(), again)
 }
 
 // waitLook waits, and tells whether the home is being closed: then it does not wait.
@@ -310,4 +291,46 @@ func (h *Home) mergeLate(c change, other []byte) (added bool, err error) {
 		other = swapped // somebody wrote between our read and the exchange
 	}
 	return added, h.syncDir(c.name)
+}
+
+// looks are the late looks that go on. Unlike a WaitGroup's, they may begin while
+// Close waits: by a write that hung and was given up.
+type looks struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed when the last one ends, where somebody waits
+}
+
+func (l *looks) Go(f func()) {
+	l.mu.Lock()
+	l.n++
+	l.mu.Unlock()
+	go func() {
+		defer l.done()
+		f()
+	}()
+}
+
+func (l *looks) done() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.n--; l.n == 0 && l.none != nil {
+		close(l.none)
+		l.none = nil
+	}
+}
+
+// Wait returns when none goes on.
+func (l *looks) Wait() {
+	l.mu.Lock()
+	if l.n == 0 {
+		l.mu.Unlock()
+		return
+	}
+	if l.none == nil {
+		l.none = make(chan struct{})
+	}
+	none := l.none
+	l.mu.Unlock()
+	<-none
 }

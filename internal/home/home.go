@@ -2,11 +2,13 @@ package home
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
@@ -43,11 +45,10 @@ type Home struct {
 	tables  map[string]cachedTable
 	buckets *cachedBuckets
 
-	// late counts changes, and the looks after writers that had a file open across an exchange.
-	late    sync.WaitGroup
+	// late looks after writers that had a file open across an exchange.
+	late    looks
 	closing chan struct{}
 	once    sync.Once
-	closed  bool // needs mu: nothing new is counted
 }
 
 // Open opens the home at path. fs.ErrNotExist means that it isn't there (yet).
@@ -74,9 +75,13 @@ func Open(path string, o Options) (*Home, error) {
 // Path is the home's absolute path.
 func (h *Home) Path() string { return h.root.Path() }
 
-// Here tells whether the folder at its path is still this one, and not another that took its place.
+// Here tells whether the folder at its path is still this one, and not another that
+// took its place. A disk that reports an error tells neither: then it is still this one.
 func (h *Home) Here() bool {
 	mine, err := h.root.Stat(".")
+	if errors.Is(err, syscall.EIO) {
+		return true
+	}
 	if err != nil {
 		return false
 	}
@@ -87,11 +92,8 @@ func (h *Home) Here() bool {
 // Root is the home's folder, for backups and restores.
 func (h *Home) Root() fsys.Root { return h.root }
 
-// Close waits for changes that are being made, takes the last looks that wait, and lets the folder go.
+// Close takes the last looks that wait, and lets the folder go.
 func (h *Home) Close() error {
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
 	h.once.Do(func() { close(h.closing) })
 	h.late.Wait()
 	return h.root.Close()
