@@ -212,7 +212,7 @@ func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[t.Backend]
-	if e == nil {
+	if e == nil || s.home != h || s.cat != cat { // another home came meanwhile: what was done says nothing about it
 		return r
 	}
 	if b, ok := cat.Get(t.Backend); ok {

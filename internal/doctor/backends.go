@@ -202,7 +202,7 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 		}
 	}
 	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), plain(err),
-		f.mend+"; it is configured in "+filepath.Join(v.Paths.Home, c.File))
+		f.mend+" (it is configured in "+filepath.Join(v.Paths.Home, c.File)+")")
 }
 
 // hostOf is the name in an address, empty where it has none or a number.

@@ -197,7 +197,7 @@ func authorization(cfg *Config, base *url.URL) (string, error) {
 	}
 	for name, v := range map[string]string{"token": cfg.Token, "password": cfg.Password} {
 		if variable.MatchString(v) {
-			return "", fmt.Errorf("%s names the variable %s, and variables are not filled in: write the value itself", name, v)
+			return "", fmt.Errorf("%s names a variable, and variables are not filled in: write the value itself", name)
 		}
 		if strings.ContainsAny(v, "\r\n") {
 			return "", fmt.Errorf("%s contains a line break", name)
