@@ -27,27 +27,9 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 		s.sawAbsent(s.opts.Paths.Home)
 		s.detach("the home was replaced by another folder")
 	}
-	h, err := home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
-	if errors.Is(err, fs.ErrNotExist) {
-		s.sawAbsent(s.opts.Paths.Home)
-		why := status.HomeAbsent
-		if hidden := s.hidden(s.opts.Paths.Home, err); !errors.Is(hidden, fs.ErrNotExist) {
-			why = plainError(hidden)
-		}
-		s.detach(why)
-		return nil
-	}
-	if err != nil {
-		s.detach(plainError(s.hidden(s.opts.Paths.Home, err)))
-		return nil
-	}
-	if err := s.held(h.Path()); err != nil {
-		s.detach(err.Error())
-		return h.Close()
-	}
-	unlock, err := h.Lock(home.Owner{PID: os.Getpid(), Host: hostname(), Bus: s.opts.Bus, Version: s.opts.Version, Since: s.started})
-	if err != nil {
-		return errors.Join(s.refuse(err), h.Close())
+	h, unlock, err := s.takeHome()
+	if h == nil {
+		return err
 	}
 	if n, err := h.Sweep(ctx); err != nil {
 		s.log.WithError(err).Warn("leftovers of an earlier run could not be removed")
@@ -93,6 +75,33 @@ func (s *Service) forgetGone() {
 			s.update(name, false)
 		}
 	}
+}
+
+// takeHome opens the home and takes it for this service; nil: it is waited for, and says why.
+func (s *Service) takeHome() (h *home.Home, unlock func() error, err error) {
+	h, err = home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
+	if errors.Is(err, fs.ErrNotExist) {
+		s.sawAbsent(s.opts.Paths.Home)
+		why := status.HomeAbsent
+		if hidden := s.hidden(s.opts.Paths.Home, err); !errors.Is(hidden, fs.ErrNotExist) {
+			why = plainError(hidden)
+		}
+		s.detach(why)
+		return nil, nil, nil
+	}
+	if err != nil {
+		s.detach(plainError(s.hidden(s.opts.Paths.Home, err)))
+		return nil, nil, nil
+	}
+	if err := s.held(h.Path()); err != nil {
+		s.detach(err.Error())
+		return nil, nil, h.Close()
+	}
+	unlock, err = h.Lock(home.Owner{PID: os.Getpid(), Host: hostname(), Bus: s.opts.Bus, Version: s.opts.Version, Since: s.started})
+	if err != nil {
+		return nil, nil, errors.Join(s.refuse(err), h.Close())
+	}
+	return h, unlock, nil
 }
 
 // refuse is for a home that another service has: at the start this one ends, later it waits.

@@ -107,56 +107,78 @@ func (s *Service) indexMappings(ctx context.Context, h *home.Home, cat *catalog.
 		names = cat.Names()
 	}
 	there := map[string]bool{}
-	var batch []pinindex.Mapping
-	rows := 0
-	write := func() error {
-		list := batch
-		batch, rows = nil, 0
-		if len(list) == 0 {
-			return nil
-		}
-		changed = true
-		return s.index.Update(ctx, list)
-	}
+	batch := mappingBatch{index: s.index}
 	for _, name := range names {
 		beat()
 		b, ok := cat.Get(name)
 		if ctx.Err() != nil {
-			return changed, ctx.Err()
+			return batch.changed, ctx.Err()
 		}
 		if !ok || b.Pins.Total == 0 {
 			continue
 		}
-		stamp := b.Pins.Stamp()
 		there[name] = true
-		if held[name] == stamp {
+		if held[name] == b.Pins.Stamp() {
 			continue
 		}
-		pins, err := h.ReadPins(ctx, name)
+		m, err := readMapping(ctx, h, name, b.Pins.Stamp())
 		if err != nil {
 			continue // the catalog says what is wrong with it
 		}
-		m := pinindex.Mapping{Backend: name, Stamp: stamp, Rows: make([]pinindex.Row, len(pins))}
-		for i, p := range pins {
-			m.Rows[i] = pinindex.Row{CID: p.CID, Status: p.Status}
-		}
 		waits.stored(name, m.Rows)
 		delete(want.rows, name) // they are among these
-		batch = append(batch, m)
-		if rows += len(pins); rows >= indexBatch {
-			if err := write(); err != nil {
-				return changed, err
-			}
+		if err := batch.add(ctx, m); err != nil {
+			return batch.changed, err
 		}
 	}
-	if err := write(); err != nil || !all {
-		return changed, err
+	if err := batch.write(ctx); err != nil || !all {
+		return batch.changed, err
 	}
 	gone, err := s.index.Keep(ctx, there)
 	s.mu.Lock()
 	first := s.redundancy == nil
 	s.mu.Unlock()
-	return changed || gone > 0 || first, err
+	return batch.changed || gone > 0 || first, err
+}
+
+// readMapping reads a backend's mapping as the index keeps it.
+func readMapping(ctx context.Context, h *home.Home, name, stamp string) (m pinindex.Mapping, err error) {
+	pins, err := h.ReadPins(ctx, name)
+	if err != nil {
+		return m, err
+	}
+	m = pinindex.Mapping{Backend: name, Stamp: stamp, Rows: make([]pinindex.Row, len(pins))}
+	for i, p := range pins {
+		m.Rows[i] = pinindex.Row{CID: p.CID, Status: p.Status}
+	}
+	return m, nil
+}
+
+// mappingBatch gathers mappings, so that a transaction has many small ones.
+type mappingBatch struct {
+	index *pinindex.Index
+	list  []pinindex.Mapping
+	rows  int
+	// changed says that something was written.
+	changed bool
+}
+
+func (b *mappingBatch) add(ctx context.Context, m pinindex.Mapping) error {
+	b.list = append(b.list, m)
+	if b.rows += len(m.Rows); b.rows >= indexBatch {
+		return b.write(ctx)
+	}
+	return nil
+}
+
+func (b *mappingBatch) write(ctx context.Context) error {
+	list := b.list
+	b.list, b.rows = nil, 0
+	if len(list) == 0 {
+		return nil
+	}
+	b.changed = true
+	return b.index.Update(ctx, list)
 }
 
 // awaitIndex waits a moment for the first index of all mappings.
