@@ -114,7 +114,7 @@ expect ""
 # Credentials: of a type that can't be synced yet nobody asks for them.
 printf 'type: s3\naccess_key: AKIDEXAMPLE\nenabled: true\n' >~/.ipfs_kit/backends/cloud.yaml
 finds no-adapter
-codes | grep -q credentials && fail "credentials that help nobody: $(ipfs-kit-intelligent doctor)" || true
+codes | grep -q credentials-missing && fail "credentials that help nobody: $(ipfs-kit-intelligent doctor)" || true
 printf 'type: ipfs\napi_url: http://127.0.0.1:1\nusername: me\nenabled: true\n' >~/.ipfs_kit/backends/cloud.yaml
 finds credentials-missing
 rm ~/.ipfs_kit/backends/cloud.yaml
