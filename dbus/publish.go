@@ -102,7 +102,7 @@ func (p *publisher) appear(o object) {
 
 // list notes that clients know of an object. The caller holds mu.
 func (p *publisher) list(o object) {
-	p.listed[o.path] = o
+	p.listed[o.path] = struct{}{}
 	if o.kind == ifBackend {
 		p.backends++
 	}

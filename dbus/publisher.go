@@ -39,7 +39,7 @@ type publisher struct {
 	// sent are the values that clients know, of objects that changed before.
 	sent map[godbus.ObjectPath]values
 	// listed are the backends and tasks that clients know of through ObjectManager.
-	listed   map[godbus.ObjectPath]object
+	listed   map[godbus.ObjectPath]struct{}
 	backends int
 	// held counts the calls that must be answered before anything is removed.
 	held int
@@ -73,7 +73,7 @@ func (p *publisher) init(s *Server) {
 func (p *publisher) clear() {
 	p.signals, p.backends = nil, 0
 	p.dirty, p.sent = map[godbus.ObjectPath]*dirtyObject{}, map[godbus.ObjectPath]values{}
-	p.listed = map[godbus.ObjectPath]object{}
+	p.listed = map[godbus.ObjectPath]struct{}{}
 }
 
 // connected begins anew: whoever listens now reads everything first.
@@ -132,7 +132,9 @@ func (p *publisher) listing(f func([]object) error) error {
 func (p *publisher) inOrder() []object {
 	out := make([]object, 0, len(p.listed))
 	for _, path := range sortedKeys(p.listed) {
-		out = append(out, p.listed[path])
+		if o, ok := objectOf(path); ok {
+			out = append(out, o)
+		}
 	}
 	return out
 }

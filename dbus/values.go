@@ -180,6 +180,23 @@ type object struct {
 
 // object finds what a path stands for; false when nothing is there.
 func (s *Server) object(path godbus.ObjectPath) (object, bool) {
+	o, ok := objectOf(path)
+	if !ok {
+		return o, false
+	}
+	switch o.kind {
+	case ifWorker:
+		_, ok = s.o.Engine.Worker(o.name)
+	case ifBackend:
+		_, ok = s.o.Engine.Backend(o.name)
+	case ifTask:
+		_, ok = s.o.Engine.Task(o.id)
+	}
+	return o, ok
+}
+
+// objectOf reads a path; false for one that no object has.
+func objectOf(path godbus.ObjectPath) (object, bool) {
 	o := object{path: path}
 	switch path {
 	case RootPath:
@@ -193,22 +210,16 @@ func (s *Server) object(path godbus.ObjectPath) (object, bool) {
 	}
 	if name, ok := strings.CutPrefix(string(path), workersPath+"/"); ok {
 		o.kind, o.name = ifWorker, name
-		_, ok := s.o.Engine.Worker(name)
-		return o, ok
+		return o, true
 	}
 	if name, ok := backendName(path); ok {
 		o.kind, o.name = ifBackend, name
-		_, ok := s.o.Engine.Backend(name)
-		return o, ok
+		return o, true
 	}
 	if text, ok := strings.CutPrefix(string(path), tasksPath+"/"); ok {
 		id, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || strconv.FormatUint(id, 10) != text {
-			return o, false
-		}
 		o.kind, o.id = ifTask, id
-		_, ok := s.o.Engine.Task(id)
-		return o, ok
+		return o, err == nil && strconv.FormatUint(id, 10) == text
 	}
 	return o, false
 }
