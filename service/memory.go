@@ -110,7 +110,7 @@ func (s *Service) nextID(e *entry, kind string) uint64 {
 	for _, r := range e.asked {
 		if r.Kind == kind && s.tasks.byID[r.ID] == nil {
 			if kept && r.ID != id {
-				s.outdo(e, kind, id)
+				s.closeOld(e, kind, id, errNewer)
 			}
 			return r.ID
 		}
@@ -121,11 +121,11 @@ func (s *Service) nextID(e *entry, kind string) uint64 {
 	return s.freshID()
 }
 
-// outdo ends a task of before a restart whose work a newer request does. The caller holds mu.
-func (s *Service) outdo(e *entry, kind string, id uint64) {
+// closeOld ends a task of before a restart that will not be taken up. The caller holds mu.
+func (s *Service) closeOld(e *entry, kind string, id uint64, why error) {
 	now := s.clk.Now()
 	t := s.newTask(e, id, plan.Want{Kind: kind, Priority: s.rules.Priority[plan.CauseAsked], Reason: "asked for", Asked: true}, now)
-	s.finish(e, t, status.TaskCancelled, errNewer.Error(), errNewer.Error(), now)
+	s.finish(e, t, status.TaskCancelled, why.Error(), why.Error(), now)
 }
 
 func (s *Service) freshID() uint64 {
@@ -168,6 +168,7 @@ func (s *Service) save(e *entry) {
 	if e.blocked.Reason != "" {
 		b.Blocked = &e.blocked
 	}
+	b.IDs = maps.Clone(e.ids) // of what is not wanted yet: the home may not be readable now
 	for kind, t := range e.live {
 		if b.IDs == nil {
 			b.IDs = map[string]uint64{}
@@ -222,7 +223,7 @@ func (s *Service) takeUp(e *entry) {
 	delete(s.requests, e.name)
 	for i, q := range list {
 		if slices.ContainsFunc(list[i+1:], func(later request) bool { return later.Kind == q.Kind }) {
-			s.outdo(e, q.Kind, q.ID)
+			s.closeOld(e, q.Kind, q.ID, errNewer)
 			s.db.DropRequest(q.ID)
 			continue
 		}

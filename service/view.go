@@ -148,6 +148,9 @@ func (s *Service) dropEntry(e *entry) {
 		delete(e.next, kind)
 		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", s.clk.Now())
 	}
+	for kind, id := range e.ids {
+		s.closeOld(e, kind, id, errGone)
+	}
 	for _, r := range e.asked {
 		s.db.DropRequest(r.ID)
 	}
