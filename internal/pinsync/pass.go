@@ -124,7 +124,11 @@ func (p *pass) finish(ctx context.Context, ended bool) error {
 	if !p.job.Alive() {
 		return ErrReplaced
 	}
-	after, err := p.job.Marks.Clear(ctx, home.Cleared{Seen: p.job.Dirty, CIDs: p.verified, Removed: p.removed, Whole: whole})
+	var after *home.Dirty
+	err := p.write(ctx, "clear what was verified", func() (err error) {
+		after, err = p.job.Marks.Clear(ctx, home.Cleared{Seen: p.job.Dirty, CIDs: p.verified, Removed: p.removed, Whole: whole})
+		return err
+	})
 	if err != nil {
 		return &backend.HomeError{Err: err}
 	}
@@ -280,13 +284,22 @@ func (p *pass) flush(ctx context.Context) error {
 	for _, text := range p.rowOrder {
 		rows = append(rows, p.rows[text])
 	}
-	if err := p.job.Pins.Update(ctx, rows); err != nil {
+	if err := p.write(ctx, "write the mapping", func() error { return p.job.Pins.Update(ctx, rows) }); err != nil {
 		return &backend.HomeError{Err: err}
 	}
 	clear(p.rows)
 	p.rowOrder = p.rowOrder[:0]
 	p.lastFlush = p.job.Clock.Now()
 	return nil
+}
+
+// write makes a call to the home that may hang, as a disk that is overloaded does in an
+// fsync. Who is cancelled waits for one that doesn't.
+func (p *pass) write(ctx context.Context, what string, f func() error) error {
+	if p.job.Writes == nil {
+		return f()
+	}
+	return p.job.Writes.Do(context.WithoutCancel(ctx), what+" of "+p.job.Backend, p.job.StallLimit, f)
 }
 
 // stops tells whether an error ends the pass.
