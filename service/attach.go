@@ -70,10 +70,8 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.homeID = homeID(h.Path())
 	s.lastScan = s.clk.Now()
 	delete(s.trouble, "home")
-	for name := range s.entries { // of a home that was here before
-		if _, there := cat.Get(name); !there {
-			s.update(name, false)
-		}
+	if s.partly = err != nil; !s.partly { // else what was known stays until all can be read
+		s.forgetGone()
 	}
 	for _, name := range names {
 		s.update(name, true)
@@ -86,6 +84,15 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.metaWant.index = true
 	s.kickMeta()
 	return nil
+}
+
+// forgetGone forgets the backends of a home that was here before. The caller holds mu.
+func (s *Service) forgetGone() {
+	for name := range s.entries {
+		if _, there := s.cat.Get(name); !there {
+			s.update(name, false)
+		}
+	}
 }
 
 // refuse is for a home that another service has: at the start this one ends, later it waits.

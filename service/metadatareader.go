@@ -98,6 +98,10 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	for n := range waits.found { // after the updates: they say where to look
 		s.lookSoon(s.entries[n])
 	}
+	if s.partly && all && s.cat == cat && errors.Join(errs...) == nil {
+		s.partly = false
+		s.forgetGone()
+	}
 	s.noteLevel()
 	if len(names) > 0 || want.buckets {
 		s.scans++

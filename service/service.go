@@ -91,6 +91,7 @@ type Service struct {
 	home             *home.Home // nil while waiting
 	unlock           func() error
 	homeID           string
+	partly           bool // not all of the home could be read when it came
 	cat              *catalog.Catalog
 	entries          map[string]*entry
 	tasks            taskTable

@@ -2,11 +2,13 @@ package home
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
@@ -74,9 +76,13 @@ func Open(path string, o Options) (*Home, error) {
 // Path is the home's absolute path.
 func (h *Home) Path() string { return h.root.Path() }
 
-// Here tells whether the folder at its path is still this one, and not another that took its place.
+// Here tells whether the folder at its path is still this one, and not another that
+// took its place. A disk that reports an error tells neither: then it is still this one.
 func (h *Home) Here() bool {
 	mine, err := h.root.Stat(".")
+	if errors.Is(err, syscall.EIO) {
+		return true
+	}
 	if err != nil {
 		return false
 	}
