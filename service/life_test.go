@@ -56,14 +56,19 @@ func (l *life) isDead() bool {
 	}
 }
 
+// settled is isDead once all that it leaves is written: nothing goes on while it dies.
+func (l *life) settled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isDead()
+}
+
 // before is asked before each call to a folder, the home's included.
 func (l *life) before(d *disk, op, name string) error {
 	if l.fuse.Load() > 0 && l.fuse.Add(-1) == 0 {
 		l.die()
 	}
-	l.mu.Lock() // nothing goes on while it dies
-	l.mu.Unlock()
-	if l.isDead() {
+	if l.settled() {
 		return errKilled
 	}
 	if d == nil {

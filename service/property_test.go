@@ -140,8 +140,7 @@ var waits = []time.Duration{0, 0, time.Millisecond, 100 * time.Millisecond, 3 * 
 
 // again ends the service, and starts another one after a while.
 func (h *story) again(after time.Duration) {
-	h.life.mu.Lock() // what it leaves is written
-	h.life.mu.Unlock()
+	h.life.settled()
 	h.life.end()
 	h.stop()
 	time.Sleep(after)
