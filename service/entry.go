@@ -22,6 +22,8 @@ type entry struct {
 	endpoint string
 	// lane outlives tasks: what hangs keeps it.
 	lane *backend.Lane
+	// writes is the lane of what syncs write to the home, nil until the first one.
+	writes *backend.Lane
 	// target is what the configuration points at.
 	target string
 	// since is when this service first knew it.

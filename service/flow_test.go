@@ -250,6 +250,16 @@ func TestBackendThatPointsElsewhereIsFilledAfterARestart(t *testing.T) {
 	w.until("stored there too", func() bool { return w.stored(other, cid) })
 }
 
+// A first sync may take long: where it stores is known to a service that is started again in the middle of it.
+func TestWhereABackendPointsIsKeptBeforeItsFirstSyncEnds(t *testing.T) {
+	w := serving(t, "nas")
+	w.s.db.Flush()
+	docs, err := w.s.db.Backends(t.Context())
+	if err != nil || !strings.Contains(string(docs["nas"]), `"target"`) {
+		t.Errorf("%s %v", docs["nas"], err)
+	}
+}
+
 // A slow disk, or a long write by the pin index, holds up neither answers nor other work.
 func TestABusyStateDatabaseHoldsUpNobodyAtATasksEnd(t *testing.T) {
 	w := newWorld(t)

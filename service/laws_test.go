@@ -131,8 +131,8 @@ func TestHomeThatHangsAtTheEndOfASyncIsNoticed(t *testing.T) {
 				w.mark("nas", cid)
 				w.mark("fine", cid)
 				w.within(5*time.Minute, "noticed", func() bool {
-					b, _ := w.s.Backend("nas")
-					return strings.Contains(b.LastError, "has not returned") && w.cleared("fine") && w.stored(fine, cid)
+					page, _, _ := w.s.Errors(errorsOf("nas"))
+					return len(page) > 0 && strings.Contains(page[0].Message, "has not returned") && w.cleared("fine") && w.stored(fine, cid)
 				})
 				if d.hanging() != 1 {
 					t.Errorf("%d calls hang", d.hanging())

@@ -98,7 +98,7 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	for n := range waits.found { // after the updates: they say where to look
 		s.lookSoon(s.entries[n])
 	}
-	if s.partly && all && errors.Join(errs...) == nil {
+	if s.partly && all && s.cat == cat && errors.Join(errs...) == nil {
 		s.partly = false
 		s.forgetGone()
 	}

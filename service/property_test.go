@@ -92,6 +92,7 @@ func newStory(w *world, seed uint64) *story {
 		}
 	})
 	h.begin()
+	time.Sleep(time.Second) // where new backends point is kept within that
 	return h
 }
 

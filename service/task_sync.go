@@ -45,9 +45,12 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 		return pinsync.Job{}, nil, errors.Join(err, errHomeGone(s.home))
 	}
 	h, cat := s.home, e.cat
+	if e.writes == nil {
+		e.writes = backend.NewLane(1, s.clk)
+	}
 	cfg := s.config()
 	job := pinsync.Job{Backend: e.name, Mode: pinsync.Delta, Adapter: a, Pins: indexedPins{pinsync.HomePins(h, e.name), s, e.name}, Marks: pinsync.HomeMarks(h, e.name),
-		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, Lane: e.lane, StallLimit: cfg.Stall, SentinelID: e.sentinel,
+		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, Writes: e.writes, StallLimit: cfg.Stall, SentinelID: e.sentinel,
 		Alive: p.Alive, RemovalShare: float64(cfg.RemoveShare) / 100, Progress: s.syncProgress(t)}
 	if cat.IsDirty() {
 		job.Dirty = cat.Dirty

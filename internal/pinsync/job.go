@@ -68,9 +68,8 @@ type Job struct {
 	Progress func(Progress)
 	// Clock of stalls and of what is written; the system's by default.
 	Clock clock.Clock
-	// Lane, if set, is the backend's: what is written to the home goes through it, so that a home that hangs
-	// at the end of a pass stalls it as a backend that hangs does.
-	Lane *backend.Lane
+	// Writes, if set, is the lane of what is written to the home: one that hangs then stalls the pass, as a backend does.
+	Writes *backend.Lane
 	// StallLimit is how long nothing may move; 5 minutes by default. Work on content of a known size gets its time beside it.
 	StallLimit time.Duration
 	// Alive, if set, is asked before anything is written: false means that this run was replaced, and must commit nothing more.

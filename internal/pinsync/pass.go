@@ -296,10 +296,10 @@ func (p *pass) flush(ctx context.Context) error {
 // write makes a call to the home that may hang, as a disk that is overloaded does in an
 // fsync. Who is cancelled waits for one that doesn't.
 func (p *pass) write(ctx context.Context, what string, f func() error) error {
-	if p.job.Lane == nil {
+	if p.job.Writes == nil {
 		return f()
 	}
-	return p.job.Lane.Do(context.WithoutCancel(ctx), what+" of "+p.job.Backend, p.job.StallLimit, f)
+	return p.job.Writes.Do(context.WithoutCancel(ctx), what+" of "+p.job.Backend, p.job.StallLimit, f)
 }
 
 // stops tells whether an error ends the pass.
