@@ -23,7 +23,7 @@ func (s *Service) sourceAppeared() {
 func (s *Service) lookForSources() {
 	now := s.clk.Now()
 	for _, e := range s.entries {
-		if e.blocked.Reason != "" && now.Before(e.blocked.Until) {
+		if e.blocked != nil && now.Before(e.blocked.Until) {
 			e.blocked.Until = now
 			s.look(e)
 		}
@@ -48,7 +48,7 @@ func (s *Service) awaits() *awaited {
 	a := &awaited{by: map[string][]string{}, found: map[string]bool{}}
 	for _, name := range s.totals.blocked {
 		e := s.entries[name]
-		if e.blocked.Reason == "" || e.cat == nil || e.cat.Dirty == nil {
+		if e.blocked == nil || e.cat == nil || e.cat.Dirty == nil {
 			continue
 		}
 		for _, cid := range e.cat.Dirty.CIDs {
@@ -77,7 +77,7 @@ func (a *awaited) stored(backend string, rows []pinindex.Row) {
 
 // lookSoon lets a blocked backend look for its content again, not twice in awaitedGap. The caller holds mu.
 func (s *Service) lookSoon(e *entry) {
-	if e == nil || e.blocked.Reason == "" {
+	if e == nil || e.blocked == nil {
 		return
 	}
 	next := later(s.clk.Now(), e.blocked.Until.Add(awaitedGap-s.rules.BlockedRetry))

@@ -11,7 +11,6 @@ import (
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/logging"
-	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -133,7 +132,7 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 			a.Next = now
 			e.tries[kind] = a
 		}
-		e.blocked = plan.Blocked{}
+		e.blocked = nil
 		e.health.Reset()
 		s.look(e)
 	}
@@ -260,7 +259,7 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.entries[name]; ok {
-		e.blocked = plan.Blocked{}
+		e.blocked = nil
 		delete(e.tries, status.KindPinSync)
 		s.update(name, false)
 	}
@@ -411,7 +410,7 @@ func (s *Service) RetryTask(_ context.Context, id uint64) error {
 		a.Next = s.clk.Now()
 		e.tries[t.Kind] = a
 	}
-	e.blocked = plan.Blocked{}
+	e.blocked = nil
 	e.health.Reset()
 	s.look(e)
 	return nil

@@ -31,8 +31,8 @@ type entry struct {
 	health health.Tracker
 	// tries are the attempts by kind of task.
 	tries map[string]plan.Attempt
-	// blocked says what a dirty backend waits for that nobody here has.
-	blocked plan.Blocked
+	// blocked says what a dirty backend waits for that nobody here has; nil while it waits for nothing.
+	blocked *plan.Blocked
 	// paused until a time, or until a person says so (pausedUntil zero).
 	paused      bool
 	pausedUntil time.Time
@@ -53,6 +53,8 @@ type entry struct {
 	sentinelDiffers bool
 	// moved: it points somewhere else than what was synced; all of it must be compared.
 	moved bool
+	// changed says that what survives a restart is not saved yet.
+	changed bool
 
 	lastSync, lastReconcile time.Time
 	// lastVerify is when all was read back last, lastProof when that found no damage.
@@ -65,8 +67,6 @@ type entry struct {
 	counted facts
 	// line is what the detailed status says of it, nil when it must be written anew.
 	line []byte
-	// changed says that what survives a restart is not saved yet.
-	changed bool
 }
 
 // request is something that a person or a program asked for. It is kept until it is done.
@@ -106,7 +106,15 @@ func (e *entry) blockedBy() string {
 	if e.misconfigured != "" {
 		return e.misconfigured
 	}
-	return e.blocked.Reason
+	return e.waitsFor().Reason
+}
+
+// waitsFor is what blocks it; empty where nothing does.
+func (e *entry) waitsFor() plan.Blocked {
+	if e.blocked == nil {
+		return plan.Blocked{}
+	}
+	return *e.blocked
 }
 
 // isFilesystem tells whether a canonical type lies on a file system of this machine.

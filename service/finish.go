@@ -173,13 +173,14 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 		return
 	}
 	if r.blocked != "" && t.Kind == status.KindPinSync {
-		if e.blocked.Reason == "" || e.blocked.Mark != mark {
-			e.blocked.Since = now
+		since := now
+		if e.blocked != nil && e.blocked.Mark == mark {
+			since = e.blocked.Since
 		}
-		e.blocked = plan.Blocked{Reason: r.blocked, Since: e.blocked.Since, Until: now.Add(s.rules.BlockedRetry), Mark: mark}
+		e.blocked = &plan.Blocked{Reason: r.blocked, Since: since, Until: now.Add(s.rules.BlockedRetry), Mark: mark}
 		s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name, Why: r.blocked})
 	} else if t.Kind == status.KindPinSync && r.err == nil {
-		e.blocked = plan.Blocked{}
+		e.blocked = nil
 	}
 	standing := e.cat != nil && e.cat.IsDirty() && t.Kind == status.KindPinSync
 	switch {

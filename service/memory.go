@@ -143,9 +143,7 @@ func (s *Service) freshID() uint64 {
 // recallEntry gives an entry what was saved of it.
 func (s *Service) recallEntry(e *entry, b savedBackend) {
 	e.target, e.since, e.health, e.tries = b.Target, b.Since, health.Load(b.Health), b.Tries
-	if b.Blocked != nil {
-		e.blocked = *b.Blocked
-	}
+	e.blocked = b.Blocked
 	e.paused, e.pausedUntil, e.ids, e.keptIDs, e.sentinel = b.Paused, b.PausedUntil, maps.Clone(b.IDs), b.IDs, b.Sentinel
 	e.moved, e.lastSync, e.lastReconcile, e.lastProof, e.backups, e.lastError = b.Moved, b.LastSync, b.LastReconcile, b.LastProof, b.Backups, b.LastError
 	e.lastVerify = later(b.LastVerify, b.LastProof) // earlier versions kept the one for both
@@ -165,9 +163,7 @@ func (s *Service) save(e *entry) {
 	if e.usage.AvailableBytes >= 0 {
 		b.Available = &e.usage.AvailableBytes
 	}
-	if e.blocked.Reason != "" {
-		b.Blocked = &e.blocked
-	}
+	b.Blocked = e.blocked
 	b.IDs = maps.Clone(e.ids) // of what is not wanted yet: the home may not be readable now
 	for kind, t := range e.live {
 		if b.IDs == nil {

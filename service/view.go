@@ -118,7 +118,7 @@ func (s *Service) retarget(e *entry) {
 	}
 	if e.target != "" {
 		s.log.WithField("BACKEND", e.name).Infof("its configuration points somewhere else now; nothing counts as stored there yet")
-		e.sentinel, e.lastReconcile, e.tries, e.blocked = "", time.Time{}, nil, plan.Blocked{}
+		e.sentinel, e.lastReconcile, e.tries, e.blocked = "", time.Time{}, nil, nil
 		e.health.Reset()
 		e.moved = true
 		e.lane = nil
@@ -163,7 +163,7 @@ func (s *Service) dropEntry(e *entry) {
 // view is what the planner sees of a backend. The caller holds mu.
 func (s *Service) view(e *entry) plan.View {
 	v := plan.View{Name: e.name, Counted: e.cat != nil && e.cat.Counted() && s.home != nil, Started: e.since,
-		Misconfigured: e.misconfigured, Health: e.health.View(), Tries: e.tries, Blocked: e.blocked,
+		Misconfigured: e.misconfigured, Health: e.health.View(), Tries: e.tries, Blocked: e.waitsFor(),
 		LastReconcile: e.lastReconcile, LastVerify: e.lastVerify, SentinelDiffers: e.sentinelDiffers || e.moved, Running: map[string]bool{}}
 	if !v.Counted {
 		return v
