@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -142,7 +141,7 @@ func (s *stream) transportError(err error) error {
 	case errors.As(err, &record), // the next two have no type in net/http
 		strings.Contains(err.Error(), "HTTP response to HTTPS client"), strings.Contains(err.Error(), "malformed HTTP response"):
 		e.Class, e.Hint = backend.ClassConfiguration, hintTLS
-	case s.c.base.Scheme == "http" && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)):
+	case s.c.base.Scheme == "http" && (op == nil || op.Op != "dial" || errors.Is(err, syscall.ECONNRESET)): // it was reached, and broke the connection off
 		e.Hint = "is the node running, and its address right, http or https?"
 	}
 	return e
