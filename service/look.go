@@ -125,6 +125,7 @@ func (s *Service) advanceNext(e *entry, kind string, now time.Time) {
 			return
 		}
 		s.finish(e, t, status.TaskCancelled, errNewer.Error(), errNewer.Error(), now)
+		s.db.DropRequest(t.ID) // the newer one's says all that is wanted
 	}
 	delete(e.next, kind)
 	if e.live == nil {

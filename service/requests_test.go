@@ -363,7 +363,10 @@ func TestTasksThatWerePromisedEndAfterARestart(t *testing.T) {
 	g.open()
 	w.start()
 	w.ended(second, status.TaskDone)
-	w.ended(first, status.TaskCancelled) // the second does its work too
+	w.until("the first has ended too: the second did its work", func() bool {
+		page, _, err := w.s.Tasks(status.TaskQuery{State: status.TaskCancelled})
+		return err == nil && len(page) == 1 && page[0].ID == first
+	})
 	w.until("forgotten", func() bool { list, err := w.s.db.Requests(t.Context()); return err == nil && len(list) == 0 })
 }
 
