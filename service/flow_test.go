@@ -252,7 +252,15 @@ func TestBackendThatPointsElsewhereIsFilledAfterARestart(t *testing.T) {
 
 // A first sync may take long: where it stores is known to a service that is started again in the middle of it.
 func TestWhereABackendPointsIsKeptBeforeItsFirstSyncEnds(t *testing.T) {
-	w := serving(t, "nas")
+	w := newWorld(t)
+	w.backend("nas")
+	g := w.gate()
+	w.start()
+	w.healthy("nas")
+	g.close()
+	defer g.open()
+	w.mark("nas", w.car(1))
+	w.until("it is in its first sync", func() bool { return g.held.Load() > 0 })
 	w.s.db.Flush()
 	docs, err := w.s.db.Backends(t.Context())
 	if err != nil || !strings.Contains(string(docs["nas"]), `"target"`) {

@@ -15,7 +15,7 @@ import (
 const (
 	garbageUsual = 40
 	// garbageReading is while a home is read at the start.
-	garbageReading = 100
+	garbageReading = 75
 	garbageLarge   = 15
 	// largeHeap is from how many bytes on there is much.
 	largeHeap = 24 << 20

@@ -45,6 +45,9 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 		return pinsync.Job{}, nil, errors.Join(err, errHomeGone(s.home))
 	}
 	h, cat := s.home, e.cat
+	if e.changed {
+		s.save(e) // where it points: its mapping soon says what is stored there
+	}
 	if e.writes == nil {
 		e.writes = backend.NewLane(1, s.clk)
 	}

@@ -125,7 +125,7 @@ func (s *Service) retarget(e *entry) {
 		s.cancelWork(e, errRetargeted)
 	}
 	e.target = target
-	s.save(e) // its mapping may soon say what is stored there
+	e.changed = true
 }
 
 // cancelWork ends the work of a backend at an item's border. Its mark stays as it is.
