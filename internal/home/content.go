@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,10 +10,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ipfskit.org/intelligent/internal/fsys"
 )
 
 // CARFile is the name of the CAR of a CID below the home.
@@ -106,24 +110,20 @@ const maxBackupFiles = 1_000_000
 func (h *Home) BackupSet(ctx context.Context, kind string) ([]BackupFile, error) {
 	tops := bucketSet
 	if kind == SetMetadata {
-		tops = append([]string{}, metadataSet...)
-		entries, err := h.list(ctx, dirBackends)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			if e.IsDir() {
-				tops = append(tops, mappingFile(e.Name))
-			}
-		}
+		tops = metadataSet
 	}
-	var out []BackupFile
+	w := walk{h: h, ctx: ctx}
 	for _, top := range tops {
-		if err := h.walk(ctx, top, 0, &out); err != nil {
-			return nil, fmt.Errorf("list the files of the %s backup: %w", kind, err)
-		}
+		w.top(top)
 	}
-	return out, nil
+	if kind == SetMetadata {
+		w.mappings()
+	}
+	if w.err != nil {
+		return nil, fmt.Errorf("list the files of the %s backup: %w", kind, w.err)
+	}
+	slices.SortFunc(w.out, func(a, b BackupFile) int { return strings.Compare(a.Name, b.Name) })
+	return w.out, nil
 }
 
 // InBackupSet tells whether a name can be part of a kind of backup: whoever
@@ -147,35 +147,77 @@ func InBackupSet(kind, name string) bool {
 	return false
 }
 
-func (h *Home) walk(ctx context.Context, name string, depth int, out *[]BackupFile) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// walk gathers files; it stops at the first error. Folders are held open, so that a file costs one look.
+type walk struct {
+	h   *Home
+	ctx context.Context
+	out []BackupFile
+	err error
+}
+
+// top adds a file, or all that lies below a folder.
+func (w *walk) top(name string) {
+	if w.err != nil {
+		return
 	}
-	fi, err := h.root.Lstat(name)
-	if absent(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(*out) >= maxBackupFiles || depth > maxNesting {
-		return fmt.Errorf("%s: more than %d files, or nested deeper than %d", name, maxBackupFiles, maxNesting)
-	}
+	fi, err := w.h.root.Lstat(name)
 	switch {
+	case absent(err):
+	case err != nil:
+		w.err = err
 	case fi.Mode().IsRegular():
-		if base := path.Base(name); base[0] != '.' {
-			*out = append(*out, BackupFile{Name: name, Size: fi.Size(), Modified: fi.ModTime(), Stamp: stampOf(fi).String()})
-		}
+		w.add(name, fsys.Look{Type: fi.Mode().Type(), Size: fi.Size(), Modified: fi.ModTime()}, stampOf(fi))
 	case fi.IsDir():
-		entries, err := h.root.ReadDir(name)
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := h.walk(ctx, path.Join(name, e.Name), depth+1, out); err != nil {
-				return err
-			}
-		}
+		w.folder(name, 0)
 	}
-	return nil
+}
+
+// folder adds what lies below a folder.
+func (w *walk) folder(dir string, depth int) {
+	if depth > maxNesting {
+		w.err = fmt.Errorf("%s: nested deeper than %d", dir, maxNesting)
+		return
+	}
+	err := w.h.scan(w.ctx, dir, func(e fsys.Entry, look func(string) (fsys.Look, error)) {
+		switch {
+		case w.err != nil:
+		case e.IsDir():
+			w.folder(path.Join(dir, e.Name), depth+1)
+		default:
+			w.look(path.Join(dir, e.Name), e.Name, look)
+		}
+	})
+	w.err = cmp.Or(w.err, err)
+}
+
+// mappings adds the mapping of each backend.
+func (w *walk) mappings() {
+	err := w.h.scan(w.ctx, dirBackends, func(e fsys.Entry, look func(string) (fsys.Look, error)) {
+		if w.err == nil && e.IsDir() {
+			w.look(mappingFile(e.Name), path.Join(e.Name, fileMapping), look)
+		}
+	})
+	w.err = cmp.Or(w.err, err)
+}
+
+// look adds a file that lies in a folder under a name, if it is one.
+func (w *walk) look(name, inFolder string, look func(string) (fsys.Look, error)) {
+	l, err := look(inFolder)
+	switch {
+	case absent(err):
+	case err != nil:
+		w.err = err
+	case l.Type.IsRegular():
+		w.add(name, l, stampOfLook(l))
+	}
+}
+
+func (w *walk) add(name string, l fsys.Look, st stamp) {
+	switch {
+	case path.Base(name)[0] == '.':
+	case len(w.out) >= maxBackupFiles:
+		w.err = fmt.Errorf("%s: more than %d files", name, maxBackupFiles)
+	default:
+		w.out = append(w.out, BackupFile{Name: name, Size: l.Size, Modified: l.Modified, Stamp: st.String()})
+	}
 }
