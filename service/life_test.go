@@ -36,6 +36,8 @@ func (h *story) begin() {
 	h.tasks.listen()
 	h.life = l
 	wrap := func(r fsys.Root) fsys.Root {
+		h.disksMu.Lock()
+		defer h.disksMu.Unlock()
 		d := h.disks[r.Path()]
 		return faulty.Wrap(r, func(op, name string) error { return l.before(d, op, name) })
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +56,7 @@ type story struct {
 	cids    []string
 	cars    map[string][]byte
 	disks   map[string]*disk           // by folder
+	disksMu sync.Mutex                 // guards disks: the service opens them meanwhile
 	folders map[string][]string        // by backend: what it pointed at, at last what it points at now
 	wants   map[string]map[string]bool // by backend: the CIDs that were asked for
 	asked   map[uint64]bool
@@ -75,7 +77,7 @@ func newStory(w *world, seed uint64) *story {
 		}
 	}
 	h.put("../config/intelligent.yaml", "limits: {tasks: 2}\nstall: 1m\nretry: {max: 10m, blocked: 10m}\n")
-	h.disks[h.home] = newDisk()
+	h.addDisk(h.home)
 	for _, name := range []string{"a", "b", "c", "d"} {
 		h.wants[name] = map[string]bool{}
 		h.retarget(name)
@@ -232,10 +234,16 @@ func (h *story) retarget(name string) string {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		h.t.Fatal(err)
 	}
-	h.disks[folder] = newDisk()
+	h.addDisk(folder)
 	h.folders[name] = append(h.folders[name], folder)
 	h.configure(name)
 	return folder
+}
+
+func (h *story) addDisk(folder string) {
+	h.disksMu.Lock()
+	defer h.disksMu.Unlock()
+	h.disks[folder] = newDisk()
 }
 
 func (h *story) configure(name string) {
