@@ -16,7 +16,7 @@ const (
 	garbageUsual = 40
 	// garbageReading is while a home is read at the start.
 	garbageReading = 75
-	garbageLarge   = 15
+	garbageLarge   = 20
 	// largeHeap is from how many bytes on there is much.
 	largeHeap = 24 << 20
 	// garbageBurst is while a big answer is made, and burstFor how long after: collecting in the middle of it costs more than the answer.

@@ -222,8 +222,17 @@ func putBack[K comparable, V any](waiting, old map[K]V) {
 }
 
 func writeBatch(ctx context.Context, tx *sql.Tx, b batch, prune bool) error {
+	prepared := map[string]*sql.Stmt{} // of one batch there may be ten thousand; they end with the transaction
 	exec := func(q string, args ...any) error {
-		_, err := tx.ExecContext(ctx, q, args...)
+		stmt, ok := prepared[q]
+		if !ok {
+			var err error
+			if stmt, err = tx.PrepareContext(ctx, q); err != nil {
+				return err
+			}
+			prepared[q] = stmt
+		}
+		_, err := stmt.ExecContext(ctx, args...)
 		return err
 	}
 	for name, body := range b.backends {
