@@ -60,6 +60,15 @@ const (
 // the new content is written beside and synced, the two are exchanged, and what
 // was swapped out is read again, now and a little later (architecture, law 14).
 func (h *Home) replace(ctx context.Context, c change) error {
+	if !h.late.begin() {
+		return fmt.Errorf("change %s: %w", c.name, fs.ErrClosed)
+	}
+	defer h.late.done()
+	return h.exchange(ctx, c)
+}
+
+// exchange is replace for who is counted already.
+func (h *Home) exchange(ctx context.Context, c change) error {
 	defer h.lock(c.name)()
 	old, _, err := h.read(ctx, c.name, c.limit)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -249,7 +258,7 @@ func (h *Home) putBack(c change, mine stamp) error {
 	}
 	again := c
 	again.apply = c.keep
-	return h.replace(context.Background(), again)
+	return h.exchange(context.Background(), again)
 }
 
 // waitLook waits, and tells whether the home is being closed: then it does not wait.
@@ -293,12 +302,31 @@ func (h *Home) mergeLate(c change, other []byte) (added bool, err error) {
 	return added, h.syncDir(c.name)
 }
 
-// looks are the late looks that go on. Unlike a WaitGroup's, they may begin while
+// looks are the changes and the late looks that go on. Unlike a WaitGroup's, they may begin while
 // Close waits: by a write that hung and was given up.
 type looks struct {
 	mu   sync.Mutex
 	n    int
 	none chan struct{} // closed when the last one ends, where somebody waits
+	over bool          // no change begins any more
+}
+
+// begin counts a change, which Close waits for; false once the home is being closed.
+func (l *looks) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return false
+	}
+	l.n++
+	return true
+}
+
+// refuse lets no change begin any more.
+func (l *looks) refuse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
 }
 
 func (l *looks) Go(f func()) {

@@ -92,8 +92,9 @@ func (h *Home) Here() bool {
 // Root is the home's folder, for backups and restores.
 func (h *Home) Root() fsys.Root { return h.root }
 
-// Close takes the last looks that wait, and lets the folder go.
+// Close waits for changes that are being made, takes the last looks that wait, and lets the folder go.
 func (h *Home) Close() error {
+	h.late.refuse()
 	h.once.Do(func() { close(h.closing) })
 	h.late.Wait()
 	return h.root.Close()
