@@ -71,14 +71,14 @@ func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, e
 	}
 	t := &s.totals
 	f.Dirty, f.Unhealthy, f.Filesystem, f.Blocked = t.dirty.first(limit), t.unhealthy.first(limit), t.filesystem.first(limit), t.blocked.first(limit)
-	names, count, err := s.shown(o, limit)
+	shown, count, err := s.shown(o, limit)
 	if err != nil {
 		s.mu.Unlock()
 		return nil, err
 	}
 	f.LineCount = count
 	var fresh []status.Backend
-	f.Lines, fresh = s.lines(names)
+	f.Lines, fresh = s.lines(shown)
 	s.mu.Unlock()
 	if err := s.writeLines(f.Lines, fresh); err != nil {
 		return nil, err
@@ -86,32 +86,34 @@ func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, e
 	return status.StatusDocument(f, o.Detailed)
 }
 
-// shown names the backends that a status document shows: the named ones, those
+// shown gives the backends that a status document shows: the named ones, those
 // in a state, all, or those that need attention; and how many there are. The caller holds mu.
-func (s *Service) shown(o dbus.StatusOptions, limit int) (names []string, count int, err error) {
+func (s *Service) shown(o dbus.StatusOptions, limit int) (shown []*entry, count int, err error) {
 	if len(o.Backends) == 0 && o.State == "" && !o.Detailed {
-		names, count = s.totals.urgent(limit)
-		return names, count, nil
+		names, count := s.totals.urgent(limit)
+		for _, name := range names {
+			shown = append(shown, s.entries[name])
+		}
+		return shown, count, nil
 	}
 	q := status.BackendQuery{State: o.State}
 	if len(o.Backends) > 0 {
 		q.Names, limit = o.Backends, math.MaxInt
 	}
 	err = s.eachBackend(q, func(e *entry) bool {
-		if count++; len(names) < limit {
-			names = append(names, e.name)
+		if count++; len(shown) < limit {
+			shown = append(shown, e)
 		}
 		return true
 	})
-	return names, count, err
+	return shown, count, err
 }
 
 // lines gives the lines of backends that are written already; of the others the backends. The caller holds mu.
-func (s *Service) lines(names []string) (lines []status.Line, fresh []status.Backend) {
-	lines = make([]status.Line, len(names))
-	for i, name := range names {
-		e := s.entries[name]
-		lines[i] = status.Line{Name: name, JSON: e.line}
+func (s *Service) lines(shown []*entry) (lines [][]byte, fresh []status.Backend) {
+	lines = make([][]byte, len(shown))
+	for i, e := range shown {
+		lines[i] = e.line
 		if e.line == nil {
 			fresh = append(fresh, s.backend(e))
 		}
@@ -120,10 +122,10 @@ func (s *Service) lines(names []string) (lines []status.Line, fresh []status.Bac
 }
 
 // writeLines writes the lines that are missing, and keeps those of backends that did not change meanwhile.
-func (s *Service) writeLines(lines []status.Line, fresh []status.Backend) error {
+func (s *Service) writeLines(lines [][]byte, fresh []status.Backend) error {
 	var at []int
 	for i := range lines {
-		if lines[i].JSON == nil {
+		if lines[i] == nil {
 			at = append(at, i)
 		}
 	}
@@ -138,7 +140,7 @@ func (s *Service) writeLines(lines []status.Line, fresh []status.Backend) error 
 	defer s.mu.Unlock()
 	for k, b := range fresh {
 		if e, ok := s.entries[b.Name]; ok && e.line == nil && e.counted.counted && reflect.DeepEqual(s.backend(e), b) {
-			e.line = lines[at[k]].JSON
+			e.line = lines[at[k]]
 		}
 	}
 	return nil

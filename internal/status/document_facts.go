@@ -12,8 +12,8 @@ type Facts struct {
 	// Dirty, Unhealthy, Filesystem and Blocked are the names of the status document,
 	// in order; they may be cut, the manager's counts are whole.
 	Dirty, Unhealthy, Filesystem, Blocked []string
-	// Lines are the backends that the status document shows, in its order.
-	Lines []Line
+	// Lines are the backends that the status document shows, in its order, from LineOf.
+	Lines [][]byte
 	// LineCount is how many there are to show, where Lines are not all of them.
 	LineCount int
 	// Healthy counts the backends that work: healthy or degraded.
@@ -94,15 +94,6 @@ type HistoryPeriod struct {
 	Probes uint64
 	// Copies are the copies of buckets that were made.
 	Copies uint64
-}
-
-// Line is one backend of the status document, ready to be printed. It is made
-// once and kept until the backend changes: there may be thousands.
-type Line struct {
-	// Name of the backend.
-	Name string
-	// JSON is its key and its object.
-	JSON []byte
 }
 
 // BucketFact is one bucket.

@@ -44,8 +44,14 @@ type statusDoc struct {
 	ProblemCount int `json:"problem_count"`
 }
 
-// lines stand for backendDetails by name, until withLines puts them there.
+// lines stand for backendDetails by name, until StatusDocument fills them in.
 type lines struct{}
+
+// names are a list of names, empty until StatusDocument fills it in.
+type names []string
+
+// MarshalJSON writes an empty list.
+func (names) MarshalJSON() ([]byte, error) { return []byte("[]"), nil }
 
 type metadataStats struct {
 	// Distinct buckets of all registries. Upstream's key.
@@ -53,21 +59,21 @@ type metadataStats struct {
 	// Backends that are configured and enabled, listed in the registry, or dirty. Upstream's key.
 	Backends uint64 `json:"total_backends"`
 	// Names of backends with a mark that stands, in order; at most 100, all with --detailed. Upstream's key.
-	Dirty []string `json:"dirty_backends"`
+	Dirty names `json:"dirty_backends"`
 	// How many backends are dirty. Upstream's key.
 	DirtyCount uint64 `json:"dirty_count"`
 	// Names of backends that are unhealthy or misconfigured, in order; at most 100, all with --detailed. Upstream's
 	// key.
-	Unhealthy []string `json:"unhealthy_backends"`
+	Unhealthy names `json:"unhealthy_backends"`
 	// How many backends are unhealthy or misconfigured; unknown ones are not counted. Upstream's key.
 	UnhealthyCount uint64 `json:"unhealthy_count"`
 	// Names of backends of the type filesystem, in order; at most 100, all with --detailed. Upstream's key.
-	Filesystem []string `json:"filesystem_backends"`
+	Filesystem names `json:"filesystem_backends"`
 	// How many backends are of the type filesystem.
 	FilesystemCount uint64 `json:"filesystem_count"`
 	// Names of dirty backends that wait for something that nobody here has (content, or a configuration that can be
 	// used), in order; at most 100, all with --detailed.
-	Blocked []string `json:"blocked_backends"`
+	Blocked names `json:"blocked_backends"`
 	// How many dirty backends are blocked.
 	BlockedCount uint64 `json:"blocked_count"`
 	// When the registries were read last, in seconds since 1970; 0.0 for never. Upstream's key.
@@ -185,43 +191,81 @@ func StatusDocument(f Facts, detailed bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withLines(doc, f.Lines), nil
+	stats := d.MetadataStats
+	return fill(doc, stats.Dirty.filling("dirty_backends"), stats.Unhealthy.filling("unhealthy_backends"),
+		stats.Filesystem.filling("filesystem_backends"), stats.Blocked.filling("blocked_backends"),
+		filling{"\n  \"backend_status_details\": {", "\n  ", f.Lines}), nil
 }
 
-// noDetails is where the lines go; no text can hold it, because quotes in texts are escaped.
-const noDetails = "\n  \"backend_status_details\": {}"
+// filling is what an empty list or object of a written document is filled with,
+// a part a line: an encoder that indents would write ten thousand of them twice.
+type filling struct {
+	// place is what stands before the list's end; no text can hold it, because quotes in texts are escaped.
+	place string
+	// end is what stands before the list's end once it is filled: a new line with its indent.
+	end string
+	// parts are written already.
+	parts [][]byte
+}
 
-// withLines puts the backends into a status document, one a line.
-func withLines(doc []byte, lines []Line) []byte {
-	if len(lines) == 0 {
-		return doc
+// filling is that of a list of names in an object of the document.
+func (n names) filling(key string) filling {
+	f := filling{"\n    \"" + key + "\": [", "\n    ", make([][]byte, 0, len(n))}
+	var all []byte
+	for _, name := range n {
+		from := len(all)
+		all = appendQuoted(all, name)
+		f.parts = append(f.parts, all[from:])
 	}
-	size := len(doc)
-	for _, l := range lines {
-		size += len(l.JSON) + 6
-	}
-	at := bytes.Index(doc, []byte(noDetails)) + len(noDetails) - 1
-	out := append(make([]byte, 0, size+4), doc[:at]...)
-	for i, l := range lines {
-		if i > 0 {
-			out = append(out, ',')
+	return f
+}
+
+// appendQuoted appends a text as JSON has it.
+func appendQuoted(to []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			text, _ := compact("status", s) //nolint:errcheck // a text can always be written
+			return append(to, text...)
 		}
-		out = append(append(out, "\n    "...), l.JSON...)
 	}
-	return append(append(out, "\n  "...), doc[at:]...)
+	return append(append(append(to, '"'), s...), '"')
 }
 
-// LineOf is a backend of the status document: its name and what is known of it.
-func LineOf(b Backend) (Line, error) {
-	name, err := compact("status", b.Name)
-	if err != nil {
-		return Line{}, err
+// fill puts all fillings into a document, whose places stand there in the same order.
+func fill(doc []byte, all ...filling) []byte {
+	size := len(doc)
+	for _, f := range all {
+		for _, p := range f.parts {
+			size += len(p) + len(f.end) + len(",  ")
+		}
+		size += len(f.end)
 	}
+	out := make([]byte, 0, size)
+	for _, f := range all {
+		if len(f.parts) == 0 {
+			continue
+		}
+		at := bytes.Index(doc, []byte(f.place)) + len(f.place)
+		out, doc = append(out, doc[:at]...), doc[at:]
+		for i, p := range f.parts {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = append(append(append(out, f.end...), "  "...), p...)
+		}
+		out = append(out, f.end...)
+	}
+	return append(out, doc...)
+}
+
+// LineOf is a backend of the status document: its name and what is known of it. It
+// is made once and kept until the backend changes: there may be thousands.
+func LineOf(b Backend) ([]byte, error) {
 	details, err := compact("status", detailsOf(b))
 	if err != nil {
-		return Line{}, err
+		return nil, err
 	}
-	return Line{b.Name, slices.Concat(name, []byte(": "), details)}, nil
+	return slices.Concat(appendQuoted(nil, b.Name), []byte(": "), details), nil
 }
 
 // MaxUrgency is that of what needs a person most.
@@ -264,7 +308,7 @@ func statsOf(f Facts, detailed bool) metadataStats {
 	s := metadataStats{Buckets: m.Buckets, Backends: m.Backends, DirtyCount: m.DirtyBackends, UnhealthyCount: m.UnhealthyBackends,
 		FilesystemCount: m.FilesystemBackends, BlockedCount: m.BlockedBackends, LastScan: epoch(m.LastScan), ScanAge: age(m.LastScan, f.Now)}
 	for _, l := range []struct {
-		to    *[]string
+		to    *names
 		names []string
 		count uint64
 	}{{&s.Dirty, f.Dirty, s.DirtyCount}, {&s.Unhealthy, f.Unhealthy, s.UnhealthyCount},
