@@ -47,7 +47,7 @@ var keys = append([]key{
 	{"schedule.reconcile", func(c *Config) any { return &c.Plan.Reconcile }, seconds(60), year, nil, "how often a backend is compared whole"},
 	{"schedule.verify", func(c *Config) any { return &c.Plan.Verify }, seconds(60), year, nil, "how often stored content is read back"},
 	{"health.unhealthy_after", func(c *Config) any { return &c.Health.UnhealthyAfter }, 1, 1000, nil, "failures in a row that make a backend unhealthy"},
-	{"health.healthy_after", func(c *Config) any { return &c.Health.HealthyAfter }, 1, 1000, nil, "successes in a row that make it healthy again"},
+	{"health.healthy_after", func(c *Config) any { return &c.Health.HealthyAfter }, 1, 1000, nil, "successes in a row that make it healthy again; after a wrong configuration or credential one is enough"},
 	{"health.probe_min", func(c *Config) any { return &c.Health.ProbeMin }, seconds(1), year, nil, "the first interval of health checks; it doubles while all is well"},
 	{"health.probe_max", func(c *Config) any { return &c.Health.ProbeMax }, seconds(1), year, nil, "the longest interval of health checks"},
 	{"backup.enabled", func(c *Config) any { return &c.Backup.Enabled }, 0, 0, nil, "whether backups are made"},

@@ -45,6 +45,7 @@ type Tracker struct {
 	samples   uint32
 	errors    uint32
 	degraded  string // why, while it works
+	atOnce    bool   // the last failure needs no second proof, nor does its mend
 }
 
 // State is one of the health states of package status.
@@ -65,7 +66,7 @@ func (t *Tracker) Success(now time.Time, key string, latency time.Duration, degr
 		t.sample(float64(latency) / float64(time.Millisecond))
 	}
 	switch {
-	case t.state == status.HealthUnhealthy && int(t.good) < r.HealthyAfter:
+	case t.state == status.HealthUnhealthy && !t.atOnce && int(t.good) < r.HealthyAfter:
 		t.interval = r.ProbeMin / proveSooner
 	case degraded != "":
 		t.state, t.interval = status.HealthDegraded, r.ProbeMin
@@ -77,9 +78,9 @@ func (t *Tracker) Success(now time.Time, key string, latency time.Duration, degr
 }
 
 // Failure notes that work or a probe failed. atOnce is for failures that only a
-// person can mend, which need no second proof.
+// person can mend, which need no second proof; neither does the mend.
 func (t *Tracker) Failure(now time.Time, key string, atOnce bool, r Rules) {
-	t.good = 0
+	t.good, t.atOnce = 0, atOnce
 	t.bad = min(t.bad+1, math.MaxUint16-1)
 	t.errors++
 	t.checked = now
@@ -154,16 +155,18 @@ type Snapshot struct {
 	Bad uint16 `json:"bad"`
 	// Degraded says why it is not well though it works; empty: it is well.
 	Degraded string `json:"degraded,omitempty"`
+	// AtOnce says that its last failure was one that only a person can mend.
+	AtOnce bool `json:"at_once,omitempty"`
 }
 
 // Save gives what survives a restart.
 func (t *Tracker) Save() Snapshot {
 	return Snapshot{State: t.state, Checked: t.checked, Next: t.next, Open: t.openUntil, Interval: t.interval,
-		MeanMS: t.meanMS, Samples: t.samples, Errors: t.errors, Bad: t.bad, Degraded: t.degraded}
+		MeanMS: t.meanMS, Samples: t.samples, Errors: t.errors, Bad: t.bad, Degraded: t.degraded, AtOnce: t.atOnce}
 }
 
 // Load is the reverse of Save.
 func Load(s Snapshot) Tracker {
 	return Tracker{state: s.State, checked: s.Checked, next: s.Next, openUntil: s.Open, interval: s.Interval,
-		meanMS: s.MeanMS, samples: s.Samples, errors: s.Errors, bad: s.Bad, degraded: s.Degraded}
+		meanMS: s.MeanMS, samples: s.Samples, errors: s.Errors, bad: s.Bad, degraded: s.Degraded, atOnce: s.AtOnce}
 }

@@ -40,11 +40,16 @@ func TestStateHasHysteresis(t *testing.T) {
 	step(true, status.HealthHealthy)
 }
 
-func TestWhatOnlyAPersonCanMendIsUnhealthyAtOnce(t *testing.T) {
+func TestWhatOnlyAPersonCanMendIsUnhealthyAtOnceAndHealthyAtOnce(t *testing.T) {
 	var tr Tracker
 	tr.Failure(t0, "nas", true, DefaultRules())
 	if tr.State() != status.HealthUnhealthy {
 		t.Error(tr.State())
+	}
+	tr = Load(tr.Save())
+	tr.Success(t0, "nas", time.Millisecond, "", DefaultRules())
+	if tr.State() != status.HealthHealthy {
+		t.Error("the mend of a person needs a second proof:", tr.State())
 	}
 }
 
@@ -129,12 +134,14 @@ func TestABackendThatPointsElsewhereIsOne(t *testing.T) {
 func TestABackendThatIsWellAgainProvesItSoon(t *testing.T) {
 	var tr Tracker
 	r := DefaultRules()
-	tr.Failure(t0, "nas", true, r)
+	for range r.UnhealthyAfter {
+		tr.Failure(t0, "nas", false, r)
+	}
 	tr.Success(t0, "nas", 0, "", r)
 	if wait := tr.View().NextProbe.Sub(t0); wait > time.Minute {
 		t.Errorf("it is probed again after %s", wait)
 	}
-	if tr.Failure(t0, "nas", true, r); tr.Errors() != 1 {
+	if tr.Failure(t0, "nas", false, r); tr.Errors() != 1 {
 		t.Errorf("%d failures in a row", tr.Errors())
 	}
 }
