@@ -73,11 +73,7 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	case r.worked:
 		s.checked = now
 		s.hist.Check(now, e.name, t.Kind, true, r.latency, "")
-		e.health.Success(now, e.name, r.latency, r.degraded, rules)
-		e.lastError = ""
-		if e.cat != nil && s.network.Reached(e.cat.Endpoint()) {
-			s.networkBack()
-		}
+		s.wentWell(e, t, r, now, rules)
 	case r.err != nil && r.cause == nil && backend.StopsPass(r.err) && !backend.OfHome(r.err):
 		s.checked = now
 		class := backend.ClassOf(r.err)
@@ -97,6 +93,29 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
+}
+
+// wentWell takes a proof that a backend works. A check reads only: it does not disprove that
+// writing fails as long as it finds what may be why, and has it tried again once that is gone. The caller holds mu.
+func (s *Service) wentWell(e *entry, t *task, r result, now time.Time, rules health.Rules) {
+	if t.Kind == status.KindHealthCheck && e.cantBeWritten() {
+		if r.degraded != "" {
+			e.health.Unproved(now, e.name, r.degraded, rules)
+			return
+		}
+		if e.health.Degraded() != "" {
+			e.health.Reset()
+			a := e.tries[status.KindPinSync]
+			a.Next = now
+			e.tries[status.KindPinSync] = a
+			defer s.look(e)
+		}
+	}
+	e.health.Success(now, e.name, r.latency, r.degraded, rules)
+	e.lastError = ""
+	if e.cat != nil && s.network.Reached(e.cat.Endpoint()) {
+		s.networkBack()
+	}
 }
 
 // healthChanged tells of a backend's health. The caller holds mu.
@@ -235,7 +254,7 @@ func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time)
 		a.N = 0
 	}
 	a.N++
-	a.Last, a.Mark, a.Error = now, mark, firstLine(plainError(err))
+	a.Last, a.Mark, a.Error, a.Class = now, mark, firstLine(plainError(err)), string(backend.ClassOf(err))
 	a.Next = now.Add(s.rules.Backoff(e.name+kind, a.N))
 	e.tries[kind] = a
 }

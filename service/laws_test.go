@@ -226,3 +226,36 @@ func TestMarkWhoseEventTheKernelLostIsServed(t *testing.T) {
 	close(release)
 	w.until("found all the same", func() bool { return w.cleared("nas") && w.stored(root, cid) })
 }
+
+// A folder that can be read and not written: what checks find does not disprove that work fails,
+// and the work goes on once a check finds the rights there, or with its next try.
+func TestHealthDoesNotSwingWhileAFolderCantBeWritten(t *testing.T) {
+	inVirtualTime(t, func(w *world) {
+		root, cid := w.backend("nas"), w.car(1)
+		d := w.disk(root)
+		w.start()
+		w.within(time.Minute, "well", func() bool { b, _ := w.s.Backend("nas"); return b.Health == status.HealthHealthy })
+		d.set(func(op, _ string, _ int) (error, bool) {
+			if op == "access" || op == "create" || op == "mkdir" || op == "rename" {
+				return unix.EACCES, false
+			}
+			return nil, false
+		})
+		w.mark("nas", cid)
+		w.within(time.Minute, "said", func() bool { b, _ := w.s.Backend("nas"); return b.Health == status.HealthUnhealthy })
+		checked := time.Time{}
+		for range 600 {
+			time.Sleep(10 * time.Second)
+			b, _ := w.s.Backend("nas")
+			if b.Health != status.HealthUnhealthy {
+				t.Fatalf("it is told as %s (%s)", b.Health, b.LastError)
+			}
+			checked = b.LastCheck
+		}
+		if time.Since(checked) > 30*time.Minute || w.cleared("nas") {
+			t.Errorf("it was looked at %s ago, and is clean: %v", time.Since(checked), w.cleared("nas"))
+		}
+		d.set(faults["is well"])
+		w.within(40*time.Minute, "it goes on", func() bool { b, _ := w.s.Backend("nas"); return w.stored(root, cid) && b.Health == status.HealthHealthy })
+	})
+}

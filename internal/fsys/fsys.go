@@ -83,6 +83,8 @@ type Root interface {
 	SyncDir(name string) error
 	// Usage tells the room left.
 	Usage() (Usage, error)
+	// Writable tells whether this process may make names in a folder: nil, or why not.
+	Writable(name string) error
 	// Close lets the folder go, so that its file system can be unmounted.
 	Close() error
 }

@@ -155,3 +155,15 @@ func (o *osRoot) Usage() (Usage, error) {
 		TotalInodes: st.Files, AvailableInodes: st.Ffree, ReadOnly: st.Flags&unix.ST_RDONLY != 0, Type: int64(st.Type), //nolint:unconvert // its type differs between machines
 	}, nil
 }
+
+func (o *osRoot) Writable(name string) error {
+	d, err := o.dir(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // only a handle
+	if err := unix.Faccessat(int(d.Fd()), ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+		return &fs.PathError{Op: "access", Path: name, Err: err}
+	}
+	return nil
+}

@@ -77,6 +77,16 @@ func (t *Tracker) Success(now time.Time, key string, latency time.Duration, degr
 	t.next = now.Add(plan.Jitter(key, uint64(t.samples), t.interval))
 }
 
+// Unproved notes a probe that went well and found what keeps work from going well: the state
+// stays until work succeeds, or a probe finds nothing any more.
+func (t *Tracker) Unproved(now time.Time, key, degraded string, r Rules) {
+	t.checked, t.degraded, t.interval = now, degraded, r.ProbeMin
+	if t.state != status.HealthUnhealthy {
+		t.state = status.HealthDegraded
+	}
+	t.next = now.Add(plan.Jitter(key, uint64(t.errors), t.interval))
+}
+
 // Failure notes that work or a probe failed. atOnce is for failures that only a
 // person can mend, which need no second proof; neither does the mend.
 func (t *Tracker) Failure(now time.Time, key string, atOnce bool, r Rules) {

@@ -83,6 +83,8 @@ type Attempt struct {
 	Mark string `json:"mark,omitempty"`
 	// Error is the last one, for people.
 	Error string `json:"error,omitempty"`
+	// Class of the last error, as package backend names it.
+	Class string `json:"class,omitempty"`
 }
 
 // Blocked is a dirty backend that waits for something nobody here has.

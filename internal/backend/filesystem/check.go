@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -25,12 +26,13 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 	if err != nil {
 		return backend.Health{}, a.classify(op, err)
 	}
-	var sentinelErr error
+	var sentinelErr, rightsErr error
 	err = a.probe(ctx, "list "+a.cfg.Path, func() error {
 		if _, err := a.root.ReadDir("."); err != nil {
 			return err
 		}
 		_, sentinelErr = a.readSentinel()
+		rightsErr = a.writable()
 		return nil
 	})
 	if err != nil {
@@ -40,14 +42,27 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 		Latency: a.deps.Clock.Now().Sub(begin), Pins: -1,
 		Usage: backend.Usage{UsedBytes: -1, AvailableBytes: available(u)},
 	}
-	h.Degraded = strings.Join(degraded(u, sentinelErr), "; ")
+	h.Degraded = strings.Join(degraded(u, rightsErr, sentinelErr), "; ")
 	return h, nil
 }
 
-func degraded(u fsys.Usage, sentinelErr error) []string {
+// writable asks for the rights to write in the folder and in those that we made in it.
+func (a *Adapter) writable() error {
+	for _, dir := range []string{".", carsDir, pinsDir, backupsDir} {
+		if err := a.root.Writable(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: %w", filepath.Join(a.cfg.Path, dir), err)
+		}
+	}
+	return nil
+}
+
+func degraded(u fsys.Usage, rightsErr, sentinelErr error) []string {
 	var out []string
-	if u.ReadOnly {
+	switch {
+	case u.ReadOnly:
 		out = append(out, "it can be read and not written: "+hintReadOnly)
+	case rightsErr != nil:
+		out = append(out, fmt.Sprintf("it can be read and not written: %v; %s", rightsErr, hintRights))
 	}
 	if u.TotalBytes > 0 && u.AvailableBytes < u.TotalBytes/100*scarce {
 		out = append(out, fmt.Sprintf("its disk is nearly full: %s of %s are free", human.Bytes(u.AvailableBytes), human.Bytes(u.TotalBytes)))

@@ -153,6 +153,13 @@ func (r *root) SyncDir(name string) error {
 	return r.Root.SyncDir(name)
 }
 
+func (r *root) Writable(name string) error {
+	if err := r.before("access", name); err != nil {
+		return err
+	}
+	return r.Root.Writable(name)
+}
+
 func (r *root) Usage() (fsys.Usage, error) {
 	if err := r.before("statfs", "."); err != nil {
 		return fsys.Usage{}, err
