@@ -51,8 +51,10 @@ func (s *Service) awaits() *awaited {
 		if e.blocked == nil || e.cat == nil || e.cat.Dirty == nil {
 			continue
 		}
-		for _, cid := range e.cat.Dirty.CIDs {
-			a.by[cid] = append(a.by[cid], name)
+		for _, cid := range slices.Concat(e.cat.Dirty.CIDs, e.blocked.CIDs) { // one without CIDs asks for a whole comparison
+			if !slices.Contains(a.by[cid], name) {
+				a.by[cid] = append(a.by[cid], name)
+			}
 		}
 	}
 	return a

@@ -49,6 +49,29 @@ func TestContentThatANeighbourGetsUnblocks(t *testing.T) {
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(nas, cid) })
 }
 
+// So it does where the mark names no content, and asks for a whole comparison.
+func TestContentThatANeighbourGetsUnblocksAWholeComparison(t *testing.T) {
+	w := newWorld(t)
+	w.o.Clock = &clock.Shifted{}
+	nas, attic := w.backend("nas"), w.backend("attic")
+	cid, data := w.content(5)
+	w.mapping("nas", cid) // which its folder does not hold
+	w.mark("nas")
+	w.start()
+	w.until("blocked, and nothing runs", func() bool { m := w.s.Manager(); return m.BlockedBackends == 1 && m.TasksActive == 0 })
+	w.stop()
+	w.start() // it is kept
+	w.until("still blocked", func() bool { m := w.s.Manager(); return m.BlockedBackends == 1 && m.TasksActive == 0 })
+	w.store(attic, cid, data)
+	w.mapping("attic", cid)
+	w.until("it looks again soon", func() bool {
+		b, _ := w.s.Backend("nas")
+		return b.NextRetry.Before(w.o.Clock.Now().Add(2 * awaitedGap))
+	})
+	w.later(2 * awaitedGap)
+	w.until("mended", func() bool { return w.cleared("nas") && w.stored(nas, cid) })
+}
+
 // A neighbour that works again may have it, too.
 func TestContentOfANeighbourThatWorksAgainUnblocks(t *testing.T) {
 	away := ""

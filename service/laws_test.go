@@ -256,6 +256,9 @@ func TestHealthDoesNotSwingWhileAFolderCantBeWritten(t *testing.T) {
 			t.Errorf("it was looked at %s ago, and is clean: %v", time.Since(checked), w.cleared("nas"))
 		}
 		d.set(faults["is well"])
-		w.within(40*time.Minute, "it goes on", func() bool { b, _ := w.s.Backend("nas"); return w.stored(root, cid) && b.Health == status.HealthHealthy })
+		w.within(40*time.Minute, "it goes on", func() bool {
+			b, _ := w.s.Backend("nas")
+			return w.stored(root, cid) && b.Health == status.HealthHealthy
+		})
 	})
 }

@@ -202,6 +202,9 @@ func (t *task) advance(done, total, bytes, bytesTotal uint64, now time.Time) {
 func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.Home, out pinsync.Outcome, err error) result {
 	r := result{err: err, text: syncText(out), blocked: out.Blocked, partial: !out.Complete(), items: out.Stored.Count + out.AlreadyThere.Count}
 	r.worked = err == nil && out.Stored.Count+out.AlreadyThere.Count+out.Removed.Count > 0 || err == nil && job.Mode == pinsync.Reconcile
+	for _, e := range out.NoSource.Entries {
+		r.awaits = append(r.awaits, e.CID)
+	}
 	s.mu.Lock()
 	cat := s.cat
 	s.mu.Unlock()

@@ -97,6 +97,8 @@ type Blocked struct {
 	Until time.Time `json:"until"`
 	// Mark is the version of the mark that was tried.
 	Mark string `json:"mark"`
+	// CIDs are those that nobody has, at most a hundred of them, as the mark or mapping writes them.
+	CIDs []string `json:"cids,omitempty"`
 }
 
 // Request is what a person or program asked for.
