@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/human"
@@ -49,6 +50,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.home, s.unlock, s.cat = h, unlock, cat
+	s.cars, s.mapped = backend.NewLane(carReaders, s.clk), backend.NewLane(carReaders, s.clk)
 	s.homeID = homeID(h.Path())
 	s.lastScan = s.clk.Now()
 	delete(s.trouble, "home")

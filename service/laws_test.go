@@ -262,3 +262,38 @@ func TestHealthDoesNotSwingWhileAFolderCantBeWritten(t *testing.T) {
 		})
 	})
 }
+
+// The home's CARs may hang: who has another source goes on with that, the others wait for
+// nothing but what they can't have, and it is said.
+func TestCARsOfTheHomeThatHangHoldUpNobodyElse(t *testing.T) {
+	for _, bad := range []string{"open", "read"} {
+		t.Run(bad, func(t *testing.T) {
+			inVirtualTime(t, func(w *world) {
+				w.put("../config/intelligent.yaml", "stall: 1m\n")
+				nas, attic := w.backend("nas"), w.backend("attic")
+				both, alone := w.car(1), w.car(2)
+				data, err := os.ReadFile(filepath.Join(w.home, "cars", both+".car"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.store(attic, both, data)
+				w.mapping("attic", both)
+				d := w.disk(w.home)
+				w.start()
+				w.within(time.Minute, "both known", func() bool { return w.s.Manager().Backends == 2 })
+				d.set(func(op, name string, _ int) (error, bool) { return nil, op == bad && strings.HasPrefix(name, "cars/") })
+				w.mark("nas", both, alone)
+				w.within(5*time.Minute, "what a neighbour has", func() bool { return w.stored(nas, both) })
+				w.within(5*time.Minute, "said", func() bool {
+					b, _ := w.s.Backend("nas")
+					return b.Dirty && b.Health == status.HealthHealthy && strings.Contains(b.LastError+b.Blocked, "no source for 1 pin")
+				})
+				if ok, why := w.s.sup.healthy(); !ok || d.hanging() > carReaders {
+					t.Errorf("the watchdog is fed %v %s, %d calls hang", ok, why, d.hanging())
+				}
+				d.set(faults["is well"])
+				w.within(12*time.Hour, "it goes on", func() bool { return w.cleared("nas") && w.stored(nas, alone) })
+			})
+		})
+	}
+}

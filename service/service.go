@@ -13,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/sirupsen/logrus"
 
+	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/config"
@@ -88,7 +89,8 @@ type Service struct {
 	stopping bool
 	// ready: the home was read, or is known not to be there.
 	ready            bool
-	home             *home.Home // nil while waiting
+	home             *home.Home    // nil while waiting
+	cars, mapped     *backend.Lane // of the home's CARs, and of those that mappings name: they may lie on other disks
 	unlock           func() error
 	homeID           string
 	partly           bool // not all of the home could be read when it came
