@@ -1,13 +1,8 @@
 package ipfs_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/ipfs/go-cid"
@@ -16,6 +11,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend/conformance"
 	"ipfskit.org/intelligent/internal/backend/ipfs"
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/testenv"
 )
 
 func deps() ipfs.Deps {
@@ -23,9 +19,9 @@ func deps() ipfs.Deps {
 }
 
 // open opens the real node under a backend's name of the test's own, and unpins all of it in the end.
-func open(t *testing.T, k *kubo) *ipfs.Adapter {
+func open(t *testing.T, k *testenv.Kubo) *ipfs.Adapter {
 	t.Helper()
-	a, err := ipfs.Open(t.Context(), ipfs.Config{Name: t.Name(), API: k.api, Token: kuboToken}, deps())
+	a, err := ipfs.Open(t.Context(), ipfs.Config{Name: t.Name(), API: k.API, Token: kuboToken}, deps())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,57 +45,9 @@ func TestConformance(t *testing.T) {
 		open(t, k)
 		return conformance.Backend{
 			Open: func(ctx context.Context) (backend.Adapter, error) {
-				return ipfs.Open(ctx, ipfs.Config{Name: t.Name(), API: k.api, Token: kuboToken}, deps())
+				return ipfs.Open(ctx, ipfs.Config{Name: t.Name(), API: k.API, Token: kuboToken}, deps())
 			},
-			Damage: func(t *testing.T, c cid.Cid) { k.damage(t) },
+			Damage: func(t *testing.T, c cid.Cid) { k.Damage(t) },
 		}
 	})
-}
-
-// damage changes a byte in every leaf that the tests make (1 KiB of random bytes)
-// in the node's repository, until the test ends.
-func (k *kubo) damage(t *testing.T) {
-	t.Helper()
-	n := 0
-	err := filepath.WalkDir(filepath.Join(k.repo, "blocks"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".data") {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		if err != nil || len(data) != 1024 {
-			return err
-		}
-		n++
-		t.Cleanup(func() {
-			if err := os.WriteFile(p, data, 0o600); err != nil {
-				t.Errorf("mend the node: %v", err)
-			}
-		})
-		bad := bytes.Clone(data)
-		bad[500] ^= 1
-		return os.WriteFile(p, bad, 0o600)
-	})
-	if err != nil || n == 0 {
-		t.Fatalf("%d blocks damaged: %v", n, err)
-	}
-}
-
-// remove takes the file of a block away from the node's repository.
-func (k *kubo) remove(t *testing.T, block []byte) {
-	t.Helper()
-	n := 0
-	err := filepath.WalkDir(filepath.Join(k.repo, "blocks"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".data") {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		if err != nil || !bytes.Equal(data, block) {
-			return err
-		}
-		n++
-		return os.Remove(p)
-	})
-	if err != nil || n != 1 {
-		t.Fatalf("%d files removed: %v", n, err)
-	}
 }

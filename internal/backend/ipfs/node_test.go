@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -16,30 +15,6 @@ import (
 	"ipfskit.org/intelligent/internal/backend/carfile/cartest"
 	"ipfskit.org/intelligent/internal/backend/ipfs"
 )
-
-// ask calls the real node as another program would.
-func (k *kubo) ask(t *testing.T, path string, args url.Values) (string, error) {
-	t.Helper()
-	host := strings.Split(k.api, "/")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host[2]+":"+host[4]+"/api/v0/"+path+"?"+args.Encode(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+kuboToken)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return "", errors.New(string(text))
-	}
-	return string(text), nil
-}
 
 func put(t *testing.T, a *ipfs.Adapter, seed uint64, blocks int) cid.Cid {
 	t.Helper()
@@ -54,14 +29,14 @@ func TestRealNodesPinsOfOthersAreLeftAlone(t *testing.T) {
 	k := startKubo(t)
 	a := open(t, k)
 	c := put(t, a, 71, 20)
-	if got, err := k.ask(t, "pin/ls", url.Values{"arg": {c.String()}, "names": {"true"}}); err != nil || !strings.Contains(got, `"ipfs-kit:`+t.Name()) {
+	if got, err := k.Ask(t, "pin/ls", url.Values{"arg": {c.String()}, "names": {"true"}}); err != nil || !strings.Contains(got, `"ipfs-kit:`+t.Name()) {
 		t.Errorf("the pin has no name of ours: %s %v", got, err)
 	}
 	if err := a.Remove(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	// A person pins the same content.
-	if _, err := k.ask(t, "pin/add", url.Values{"arg": {c.String()}, "name": {"holiday"}}); err != nil {
+	if _, err := k.Ask(t, "pin/add", url.Values{"arg": {c.String()}, "name": {"holiday"}}); err != nil {
 		t.Fatal(err)
 	}
 	put(t, a, 71, 20)
@@ -71,11 +46,11 @@ func TestRealNodesPinsOfOthersAreLeftAlone(t *testing.T) {
 	if err := a.Remove(t.Context(), c); err != nil {
 		t.Errorf("remove: %v", err)
 	}
-	got, err := k.ask(t, "pin/ls", url.Values{"arg": {c.String()}, "names": {"true"}})
+	got, err := k.Ask(t, "pin/ls", url.Values{"arg": {c.String()}, "names": {"true"}})
 	if err != nil || !strings.Contains(got, `"holiday"`) {
 		t.Errorf("the person's pin: %s %v", got, err)
 	}
-	if _, err := k.ask(t, "pin/rm", url.Values{"arg": {c.String()}}); err != nil {
+	if _, err := k.Ask(t, "pin/rm", url.Values{"arg": {c.String()}}); err != nil {
 		t.Error(err)
 	}
 }
@@ -142,7 +117,7 @@ func TestRealNodeRefusesWrongCredentials(t *testing.T) {
 	for name, cfg := range map[string]ipfs.Config{
 		"none": {}, "wrong token": {Token: "wrong"}, "wrong password": {Username: "somebody", Password: "wrong"},
 	} {
-		cfg.Name, cfg.API = "n", k.api
+		cfg.Name, cfg.API = "n", k.API
 		a, err := ipfs.Open(t.Context(), cfg, deps())
 		if err != nil {
 			t.Fatal(err)
@@ -154,7 +129,7 @@ func TestRealNodeRefusesWrongCredentials(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	a, err := ipfs.Open(t.Context(), ipfs.Config{Name: "n", API: k.api, Username: "somebody", Password: kuboToken}, deps())
+	a, err := ipfs.Open(t.Context(), ipfs.Config{Name: "n", API: k.API, Username: "somebody", Password: kuboToken}, deps())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +148,7 @@ func TestRealNodeLosesABlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Nobody may remove a pinned block, but a disk can.
-	k.remove(t, root[5].Data)
+	k.RemoveBlock(t, root[5].Data)
 	var corrupt *backend.CorruptError
 	if _, err := a.DeepVerify(t.Context(), root[0].CID); !errors.As(err, &corrupt) {
 		t.Errorf("deep verify: %v", err)
