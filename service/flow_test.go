@@ -301,7 +301,7 @@ func TestABusyStateDatabaseHoldsUpNobodyAtATasksEnd(t *testing.T) {
 		if !ok {
 			t.Error("the task does not end")
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		t.Error("nobody gets an answer")
 	}
 	if err := errors.Join(busy.Err(), busy.Close()); err != nil {

@@ -148,7 +148,7 @@ func (w *world) start() {
 			if err != nil {
 				w.t.Errorf("the service ended with %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			panic("the service does not end")
 		}
 	})
@@ -167,10 +167,13 @@ func (w *world) copyState(to string) error {
 	return errors.Join(rows.Close(), rows.Err())
 }
 
+// patience is how long what must come is waited for, on a machine that does much else.
+const patience = time.Minute
+
 // until waits for something to be true; it is looked at after each event and every few milliseconds.
 func (w *world) until(what string, good func() bool) {
 	w.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !good() {
