@@ -84,13 +84,15 @@ type visit struct {
 
 	mu       sync.Mutex
 	findings []status.Finding
+	// lineages are those of the folders of backends, by name.
+	lineages map[string][]folderID
 }
 
 // checks are the kinds of trouble that are looked for, in the order in which one helps the next.
 var checks = []func(*visit, context.Context){
 	(*visit).askUnit, (*visit).readHome,
 	(*visit).configuration, (*visit).registries, (*visit).layouts, (*visit).homeWritable, (*visit).homeLock,
-	(*visit).backends, (*visit).sandbox, (*visit).credentials, (*visit).dirty, (*visit).content,
+	(*visit).backends, (*visit).shared, (*visit).sandbox, (*visit).credentials, (*visit).dirty, (*visit).content,
 	(*visit).watches, (*visit).ownDisks, (*visit).clock, (*visit).bus, (*visit).state,
 	(*visit).enabled, (*visit).linger, (*visit).running, (*visit).sameService, (*visit).issues, (*visit).python,
 }
@@ -107,7 +109,7 @@ func Run(ctx context.Context, o Options) status.Diagnosis {
 	defer cancel(nil)
 	t := o.Clock.AfterFunc(whole, func() { cancel(errors.New("looking took too long")) })
 	defer t.Stop()
-	v := &visit{Options: o}
+	v := &visit{Options: o, lineages: map[string][]folderID{}}
 	// The home itself can hang after it was read once.
 	_, err := bounded(context.WithoutCancel(ctx), o.Clock, whole+2*o.Probe, "look at everything", func() (struct{}, error) {
 		for _, check := range checks {

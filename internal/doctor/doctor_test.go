@@ -342,6 +342,28 @@ func TestAConfigurationThatOnlyTheServiceMayNotReadIsSaid(t *testing.T) {
 	w.finds("path-missing")
 }
 
+// Two files that differ, or one folder for two, are not why a backend fails.
+func TestWhatTheServiceSaysOfABackendIsToldBesideWhatHasNothingToDoWithIt(t *testing.T) {
+	w := newWorld(t)
+	w.put("backend_configs/nas.yaml", "type: filesystem\nconfig:\n  storage_path: /elsewhere\n")
+	w.at("other", filepath.Join(w.dir, "disks/nas"))
+	for _, name := range []string{"nas", "other"} {
+		w.o.Service.Issues = append(w.o.Service.Issues, status.Finding{Code: "backend-unhealthy", Severity: status.SeverityError, Subject: name, What: "a", Why: "b", Mend: "c"})
+	}
+	for _, code := range []string{"layouts-differ", "shared-root"} {
+		w.finds(code)
+	}
+	n := 0
+	for _, code := range codes(w.run()) {
+		if code == "backend-unhealthy" {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("told of %d backends", n)
+	}
+}
+
 func TestWhatIsWrongWithAnEndpointIsMendedInItsFile(t *testing.T) {
 	w := newWorld(t)
 	w.configure("kubo", "type: ipfs\napi_url: ftp://host\n")
