@@ -70,6 +70,8 @@ type Service struct {
 const (
 	// whole is how long doctor may take for all of it.
 	whole = time.Minute
+	// probeLimit is how long one path or endpoint may take where nobody says it.
+	probeLimit = 5 * time.Second
 	// atOnce is how many backends are asked at the same time.
 	atOnce = 16
 )
@@ -100,7 +102,7 @@ var checks = []func(*visit, context.Context){
 // Run looks at everything. Secrets of the home's configurations are not in what it gives.
 func Run(ctx context.Context, o Options) status.Diagnosis {
 	if o.Probe <= 0 {
-		o.Probe = 5 * time.Second
+		o.Probe = probeLimit
 	}
 	if o.Serves == nil {
 		o.Serves = types.Has

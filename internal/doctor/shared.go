@@ -41,12 +41,19 @@ func lineage(path string) []folderID {
 }
 
 // shared finds backends whose folder is that of another one, or lies in it. Each is told
-// once, with the first by name that has the folder, or the nearest one around it.
-func (v *visit) shared(context.Context) {
+// once, with the first by name that has the folder, or the nearest one around it. Nor can
+// one have the home's, whose cars and backups it would take for its own.
+func (v *visit) shared(ctx context.Context) {
+	own, err := bounded(ctx, v.Clock, v.Probe, "look at "+v.Paths.Home, func() ([]folderID, error) { return lineage(v.Paths.Home), nil })
 	first := map[folderID]*catalog.Backend{}
 	v.each(func(b *catalog.Backend) {
 		l := v.lineageOf(b)
 		if l == nil {
+			return
+		}
+		if err == nil && own != nil && l[0] == own[0] {
+			v.add("shared-root", status.SeverityError, b.Name, "the folder of backend "+b.Name+" is the home itself",
+				folderOf(b)+" leads to "+v.Paths.Home+": its cars and backups would be taken for the backend's", "make a folder on another disk, and name it in "+v.fileOf(b))
 			return
 		}
 		if other := first[l[0]]; other != nil {

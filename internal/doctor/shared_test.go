@@ -55,6 +55,19 @@ func TestTwoBackendsOnOneFolderAreFound(t *testing.T) {
 	}
 }
 
+func TestABackendAtTheHomeIsFoundThroughALink(t *testing.T) {
+	w := newWorld(t)
+	if err := os.Symlink(".ipfs_kit", filepath.Join(w.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	w.at("within", w.mkdir(filepath.Join(w.home, "disk"))) // that is no trouble
+	w.misses("shared-root")
+	w.at("odd", filepath.Join(w.dir, "link"))
+	if f := w.finds("shared-root"); f.Subject != "odd" || f.Severity != status.SeverityError || !strings.Contains(f.What, "the home itself") {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestABackendInsideOfAnotherIsFound(t *testing.T) {
 	w := newWorld(t)
 	root := filepath.Join(w.dir, "disks/nas")
