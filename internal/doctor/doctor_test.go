@@ -476,6 +476,23 @@ func TestAFileThatCannotBeReadIsToldOnce(t *testing.T) {
 	}
 }
 
+// What waits for a person is no content that could be brought, and a torn mark is told by its file alone.
+func TestABackendThatWaitsForAPersonIsNotToldToWaitForContent(t *testing.T) {
+	w := newWorld(t)
+	w.o.Service.Blocked = []status.Backend{{Name: "nas", Blocked: "11 removals wait: a word"}}
+	if f := w.finds("sync-waits"); f.Why != "11 removals wait: a word" || !strings.Contains(f.Mend, "sync --backend nas") || strings.Contains(f.Mend, ".car") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("content-without-source")
+	w.put("backend_index/dirty_metadata/nas_dirty.json", "{")
+	w.o.Service.Blocked[0].Blocked = "its mark can't be read: {"
+	if f := w.finds("file-unreadable"); !strings.Contains(f.Mend, "sync --reconcile --backend nas") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("sync-waits")
+	w.misses("content-without-source")
+}
+
 // A dirty backend that can't be used waits for its configuration, and not for content.
 func TestWhatABackendThatCannotBeUsedWaitsForIsSaidOnce(t *testing.T) {
 	w := newWorld(t)
