@@ -247,7 +247,12 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 	if dirty == nil || !dirty.IsDirty {
 		return 0, nil
 	}
-	if _, err := h.ClearDirty(ctx, name, home.Cleared{Seen: dirty, Dismiss: true}); err != nil {
+	_, err = h.ClearDirty(ctx, name, home.Cleared{Seen: dirty, Dismiss: true})
+	if err == nil && len(dirty.Problems) > 0 {
+		err = status.Errorf(status.Unsupported, "a mark of %s can't be read, so what it asks for can't be given up: %v; mend it, or remove it and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend %s",
+			name, dirty.Problems[0], name)
+	}
+	if err != nil {
 		s.mu.Lock()
 		list[0].mark.dismissed = false
 		s.mu.Unlock()

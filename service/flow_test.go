@@ -118,6 +118,46 @@ func TestActionThatAsksForRemovalIsServed(t *testing.T) {
 	}
 }
 
+// Very many removals may be a mistake of the program that marked them: they wait until a person asks for a whole comparison.
+func TestManyRemovalsWaitForAPersonWhoAsksForAComparison(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	var cids []string
+	for i := range uint64(12) {
+		cids = append(cids, w.car(i))
+	}
+	w.mark("nas", cids...)
+	w.start()
+	w.until("stored", func() bool { return w.cleared("nas") && w.stored(root, cids[11]) })
+	w.put("backend_index/dirty_metadata/nas_dirty.json", fmt.Sprintf(`{"is_dirty": true, "pending_actions": [{"action_type": "unpin", "cids": ["%s"], "synced": false}]}`, strings.Join(cids[:11], `","`)))
+	w.until("blocked", func() bool { b, _ := w.s.Backend("nas"); return strings.Contains(b.Blocked, "sync --reconcile") })
+	if !w.stored(root, cids[0]) {
+		t.Error("removed without a word")
+	}
+	if _, err := w.s.Sync(t.Context(), []string{"nas"}, true); err != nil {
+		t.Fatal(err)
+	}
+	w.until("removed", func() bool { return w.cleared("nas") && !w.stored(root, cids[0]) && w.stored(root, cids[11]) })
+}
+
+// A mark that can't be read says nothing that could be given up.
+func TestAMarkThatCannotBeReadIsNotGivenUp(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	const file = "backend_index/dirty_metadata/nas_dirty.json"
+	w.put(file, `{"is_dirty": tr`)
+	w.start()
+	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+	n, err := w.s.Dismiss(t.Context(), "nas")
+	if err == nil || n != 0 || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "sync --reconcile --backend nas") {
+		t.Errorf("%d %v", n, err)
+	}
+	if err := os.Remove(filepath.Join(w.home, file)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("clean", func() bool { return !w.dirty("nas") })
+}
+
 // However many backends there are, the one that lists the content is asked for it.
 func TestContentComesFromTheBackendThatListsIt(t *testing.T) {
 	w := newWorld(t)

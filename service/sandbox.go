@@ -69,7 +69,7 @@ func (s *Service) held(path string) error {
 		return nil
 	}
 	if !came {
-		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: systemd.LetWrite(path, s.opts.System),
+		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: systemd.LetWrite(real, s.opts.System),
 			Err: fmt.Errorf("%s is read-only in the sandbox of the unit", path)}
 	}
 	again := &status.StartAgainError{Folder: path}
@@ -92,12 +92,17 @@ func (s *Service) hidden(path string, err error) error {
 	if merr != nil {
 		return err
 	}
-	setting := fsys.Hidden(mounts, filepath.Clean(path))
+	real := fsys.Resolve(path)
+	setting := fsys.Hidden(mounts, real)
 	if setting == "" {
 		return err
 	}
-	return &backend.Error{Class: backend.ClassConfiguration, Op: "open " + path, Hint: systemd.LetWrite(path, s.opts.System),
-		Err: fmt.Errorf("%s is hidden by the sandbox of the unit (%s)", path, setting)}
+	what := path
+	if real != filepath.Clean(path) {
+		what += ", which leads to " + real + ","
+	}
+	return &backend.Error{Class: backend.ClassConfiguration, Op: "open " + path, Hint: systemd.LetWrite(real, s.opts.System),
+		Err: fmt.Errorf("%s is hidden by the sandbox of the unit (%s)", what, setting)}
 }
 
 // openToWrite opens a backend for a task that writes, or that says whether it could.

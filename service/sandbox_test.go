@@ -113,6 +113,28 @@ func TestAFolderThatTheSandboxHidesIsToldAsThat(t *testing.T) {
 	})
 }
 
+// Where a link leads is what counts: the link itself can be seen.
+func TestALinkIntoAFolderThatTheSandboxHidesIsToldAsThat(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	if err := os.Remove(root); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/home/nobody-here/disk", root); err != nil {
+		t.Fatal(err)
+	}
+	w.o.System = true
+	w.o.Mounts = func() ([]fsys.Mount, error) {
+		return []fsys.Mount{{Point: "/", ReadOnly: true}, {Point: w.home}, {Point: "/home", Root: "/systemd/inaccessible/dir", ReadOnly: true, Type: "tmpfs"}}, nil
+	}
+	s, _ := w.started()
+	w.until("the sandbox is named, where it leads, and what an administrator does", func() bool {
+		b, ok := s.Backend("nas")
+		return ok && strings.Contains(b.LastError, root+", which leads to /home/nobody-here/disk, is hidden by the sandbox of the unit (ProtectHome=yes)") &&
+			strings.Contains(b.LastError, "ProtectHome=tmpfs and BindPaths=-/home/nobody-here/disk;")
+	})
+}
+
 // hardening is the sandbox as people put it in place, for scripts in the box.
 const hardening = boxHelpers + `
 harden() { ipfs-kit-intelligent doctor --drop-in --install | grep -q "Next: systemctl --user restart" || fail "not installed"; }

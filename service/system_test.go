@@ -51,7 +51,24 @@ for c in health "status --detailed" doctor; do
   kit --json $c >/tmp/out || [ $? = 4 ]
   grep -q 'ProtectHome=yes' /tmp/out && grep -q 'ProtectHome=tmpfs and BindPaths=-/home/tester/nas' /tmp/out || fail "$c: $(cat /tmp/out)"
 done
-rm /var/lib/ipfs-kit/backends/hidden.yaml
+# Also through a link, which can be seen; and the mend mends it, for both.
+ln -s /home/tester/nas /srv/linked
+backend linked 'type: filesystem\nstorage_path: /srv/linked\n'
+for i in $(seq 100); do kit health >/tmp/out || true; grep -q '/srv/linked, which leads to /home/tester/nas' /tmp/out && break; sleep 0.1; done
+for c in health doctor; do
+  kit $c --json >/tmp/out || [ $? = 4 ]
+  grep '/srv/linked, which leads to /home/tester/nas' /tmp/out >/dev/null && grep -c 'BindPaths=-/home/tester/nas' /tmp/out || fail "$c: $(cat /tmp/out)"
+done
+mkdir -p /run/systemd/system/$U.service.d
+printf '[Service]\nProtectHome=tmpfs\nBindPaths=-/home/tester/nas\n' >/run/systemd/system/$U.service.d/bind.conf
+systemctl daemon-reload
+kit doctor --json | grep -q 'the sandbox was another one then' || fail "not started again, and not said: $(kit doctor)"
+systemctl restart $U
+kit check --wait linked hidden || fail "the mend does not mend it"
+kit doctor --json | grep path-hidden-by-sandbox && fail "still hidden: $(kit doctor)" || true
+rm /run/systemd/system/$U.service.d/bind.conf; systemctl daemon-reload; systemctl restart $U
+backend hidden 'type: filesystem\nenabled: false\n'; backend linked 'type: filesystem\nenabled: false\n' # their rows in the registry stay
+kit wait --for ready --timeout 20s
 kit check --wait inside outside && kit check --wait inside outside || fail "no check"
 
 # Whoever may not look into the home is told so, and that is nothing wrong.

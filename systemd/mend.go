@@ -1,6 +1,10 @@
 package systemd
 
-import "ipfskit.org/intelligent/internal/fsys"
+import (
+	"strings"
+
+	"ipfskit.org/intelligent/internal/fsys"
+)
 
 // Unit is the name of the unit, of a user's and of the system's.
 const Unit = "ipfs-kit-intelligent.service"
@@ -15,18 +19,28 @@ func StartAgain(system bool) string {
 }
 
 // LetWrite is how a person has the sandbox of the unit let the service see and write
-// a folder, given as an absolute path; system: it is the system's unit, whose sandbox
+// a folder, given as an absolute path without links; system: it is the system's unit, whose sandbox
 // is the unit's own, and an administrator names more.
 func LetWrite(path string, system bool) string {
 	if !system {
 		return "ipfs-kit-intelligent doctor --drop-in --install, then " + StartAgain(false)
 	}
-	lines := "ReadWritePaths=-" + path
+	name := Quote(path, "-")
+	lines := "ReadWritePaths=" + name
 	switch {
 	case fsys.BelowHomes(path):
-		lines = "ProtectHome=tmpfs and BindPaths=-" + path
+		lines = "ProtectHome=tmpfs and BindPaths=" + name
 	case fsys.BelowTemporary(path):
-		lines = "BindPaths=-" + path
+		lines = "BindPaths=" + name
 	}
 	return "as root: systemctl edit " + Unit + ", with [Service] and " + lines + "; then systemctl restart " + Unit
+}
+
+// Quote writes a path as a word of a unit's list, with a prefix such as "-" (it need not be there).
+func Quote(path, prefix string) string {
+	path = strings.ReplaceAll(path, "%", "%%")
+	if !strings.ContainsAny(path, " \t\"'\\") {
+		return prefix + path
+	}
+	return `"` + prefix + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }

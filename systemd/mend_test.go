@@ -8,6 +8,9 @@ func TestWhatTheSystemsUnitHidesIsNamedByAnAdministrator(t *testing.T) {
 		"/srv/nas":      "ReadWritePaths=-/srv/nas",
 		"/home/me/disk": "ProtectHome=tmpfs and BindPaths=-/home/me/disk",
 		"/tmp/disk":     "BindPaths=-/tmp/disk",
+		"/srv/my disk":  `ReadWritePaths="-/srv/my disk"`,
+		"/srv/50%":      "ReadWritePaths=-/srv/50%%",
+		"/home/a b":     `ProtectHome=tmpfs and BindPaths="-/home/a b"`,
 	} {
 		if got := LetWrite(path, true); got != edit+want+again {
 			t.Errorf("%s: %s", path, got)

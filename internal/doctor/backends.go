@@ -114,6 +114,9 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 			"let the user of the service read and write it: namei -l "+shell(path))
 	}
 	v.room(name, path, seen)
+	v.mu.Lock()
+	v.lineages[name] = seen.lineage
+	v.mu.Unlock()
 }
 
 // place is what a folder is like.
@@ -122,6 +125,8 @@ type place struct {
 	writable                error
 	total, free             uint64 // bytes
 	totalInodes, freeInodes uint64 // 0 where there is no fixed number
+	// lineage is the folder itself, and those above it.
+	lineage []folderID
 }
 
 // lookAt looks at a folder without writing.
@@ -147,6 +152,7 @@ func lookAt(path string) (place, error) {
 	block := uint64(max(st.Bsize, 0)) //nolint:gosec // not negative
 	p.total, p.free = st.Blocks*block, st.Bavail*block
 	p.totalInodes, p.freeInodes = st.Files, st.Ffree
+	p.lineage = lineage(path)
 	return p, nil
 }
 

@@ -62,16 +62,7 @@ func (v *visit) dirty(context.Context) {
 func (v *visit) content(ctx context.Context) {
 	mend := "put its CAR into " + filepath.Join(v.Paths.Home, home.CARFile("CID")) + ", bring a backend that has it back, or give it up: ipfs-kit-intelligent dismiss "
 	if v.Service != nil {
-		found := v.said()
-		for _, b := range v.Service.Blocked {
-			if slices.ContainsFunc(found, func(f status.Finding) bool {
-				return f.Subject == b.Name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter")
-			}) {
-				continue // that is what it waits for
-			}
-			v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for something that is not here", b.Blocked,
-				"see what: ipfs-kit-intelligent sync --dry-run --backend "+b.Name+"; "+mend+b.Name)
-		}
+		v.blocked(mend)
 		return
 	}
 	var held map[string]bool
@@ -97,6 +88,35 @@ func (v *visit) content(ctx context.Context) {
 				"neither the home's cars nor any backend's mapping lists them, such as "+first, mend+b.Name)
 		}
 	})
+}
+
+// blocked tells what the service says that backends wait for.
+func (v *visit) blocked(mend string) {
+	found := v.said()
+	for _, b := range v.Service.Blocked {
+		if slices.ContainsFunc(found, func(f status.Finding) bool {
+			return f.Subject == b.Name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter") || f.Code == "file-unreadable" && v.markOf(b.Name, f.Subject)
+		}) {
+			continue // that is what it waits for
+		}
+		if !status.WantsContent(b.Blocked) {
+			v.add("sync-waits", status.SeverityWarning, b.Name, "backend "+b.Name+" is dirty, and its sync waits for a person", b.Blocked,
+				"see what: ipfs-kit-intelligent sync --dry-run --backend "+b.Name+"; see to it, then: ipfs-kit-intelligent sync --backend "+b.Name+
+					"; with --reconcile it compares everything, and that is your word for what it would remove")
+			continue
+		}
+		v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for content that nobody here has", b.Blocked,
+			"see which: ipfs-kit-intelligent sync --dry-run --backend "+b.Name+"; "+mend+b.Name)
+	}
+}
+
+// markOf tells whether a file that can't be read is a mark of a backend.
+func (v *visit) markOf(name, file string) bool {
+	if v.cat == nil {
+		return false
+	}
+	b, ok := v.cat.Get(name)
+	return ok && b.Dirty != nil && slices.ContainsFunc(b.Dirty.Problems, func(p home.Problem) bool { return p.File == file })
 }
 
 // inHome tells whether the home has a CAR.

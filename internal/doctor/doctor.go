@@ -70,6 +70,8 @@ type Service struct {
 const (
 	// whole is how long doctor may take for all of it.
 	whole = time.Minute
+	// probeLimit is how long one path or endpoint may take where nobody says it.
+	probeLimit = 5 * time.Second
 	// atOnce is how many backends are asked at the same time.
 	atOnce = 16
 )
@@ -84,13 +86,15 @@ type visit struct {
 
 	mu       sync.Mutex
 	findings []status.Finding
+	// lineages are those of the folders of backends, by name.
+	lineages map[string][]folderID
 }
 
 // checks are the kinds of trouble that are looked for, in the order in which one helps the next.
 var checks = []func(*visit, context.Context){
 	(*visit).askUnit, (*visit).readHome,
 	(*visit).configuration, (*visit).registries, (*visit).layouts, (*visit).homeWritable, (*visit).homeLock,
-	(*visit).backends, (*visit).sandbox, (*visit).credentials, (*visit).dirty, (*visit).content,
+	(*visit).backends, (*visit).shared, (*visit).sandbox, (*visit).credentials, (*visit).dirty, (*visit).content,
 	(*visit).watches, (*visit).ownDisks, (*visit).clock, (*visit).bus, (*visit).state,
 	(*visit).enabled, (*visit).linger, (*visit).running, (*visit).sameService, (*visit).issues, (*visit).python,
 }
@@ -98,7 +102,7 @@ var checks = []func(*visit, context.Context){
 // Run looks at everything. Secrets of the home's configurations are not in what it gives.
 func Run(ctx context.Context, o Options) status.Diagnosis {
 	if o.Probe <= 0 {
-		o.Probe = 5 * time.Second
+		o.Probe = probeLimit
 	}
 	if o.Serves == nil {
 		o.Serves = types.Has
@@ -107,7 +111,7 @@ func Run(ctx context.Context, o Options) status.Diagnosis {
 	defer cancel(nil)
 	t := o.Clock.AfterFunc(whole, func() { cancel(errors.New("looking took too long")) })
 	defer t.Stop()
-	v := &visit{Options: o}
+	v := &visit{Options: o, lineages: map[string][]folderID{}}
 	// The home itself can hang after it was read once.
 	_, err := bounded(context.WithoutCancel(ctx), o.Clock, whole+2*o.Probe, "look at everything", func() (struct{}, error) {
 		for _, check := range checks {

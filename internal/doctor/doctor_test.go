@@ -342,6 +342,28 @@ func TestAConfigurationThatOnlyTheServiceMayNotReadIsSaid(t *testing.T) {
 	w.finds("path-missing")
 }
 
+// Two files that differ, or one folder for two, are not why a backend fails.
+func TestWhatTheServiceSaysOfABackendIsToldBesideWhatHasNothingToDoWithIt(t *testing.T) {
+	w := newWorld(t)
+	w.put("backend_configs/nas.yaml", "type: filesystem\nconfig:\n  storage_path: /elsewhere\n")
+	w.at("other", filepath.Join(w.dir, "disks/nas"))
+	for _, name := range []string{"nas", "other"} {
+		w.o.Service.Issues = append(w.o.Service.Issues, status.Finding{Code: "backend-unhealthy", Severity: status.SeverityError, Subject: name, What: "a", Why: "b", Mend: "c"})
+	}
+	for _, code := range []string{"layouts-differ", "shared-root"} {
+		w.finds(code)
+	}
+	n := 0
+	for _, code := range codes(w.run()) {
+		if code == "backend-unhealthy" {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("told of %d backends", n)
+	}
+}
+
 func TestWhatIsWrongWithAnEndpointIsMendedInItsFile(t *testing.T) {
 	w := newWorld(t)
 	w.configure("kubo", "type: ipfs\napi_url: ftp://host\n")
@@ -452,6 +474,23 @@ func TestAFileThatCannotBeReadIsToldOnce(t *testing.T) {
 	if want := []string{"backend-misconfigured bad", "file-unreadable backend_index/backend_registry.parquet"}; !slices.Equal(told, want) {
 		t.Errorf("%q, want %q", told, want)
 	}
+}
+
+// What waits for a person is no content that could be brought, and a torn mark is told by its file alone.
+func TestABackendThatWaitsForAPersonIsNotToldToWaitForContent(t *testing.T) {
+	w := newWorld(t)
+	w.o.Service.Blocked = []status.Backend{{Name: "nas", Blocked: "11 removals wait: a word"}}
+	if f := w.finds("sync-waits"); f.Why != "11 removals wait: a word" || !strings.Contains(f.Mend, "sync --backend nas") || strings.Contains(f.Mend, ".car") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("content-without-source")
+	w.put("backend_index/dirty_metadata/nas_dirty.json", "{")
+	w.o.Service.Blocked[0].Blocked = "its mark can't be read: {"
+	if f := w.finds("file-unreadable"); !strings.Contains(f.Mend, "sync --reconcile --backend nas") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("sync-waits")
+	w.misses("content-without-source")
 }
 
 // A dirty backend that can't be used waits for its configuration, and not for content.

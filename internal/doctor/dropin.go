@@ -27,8 +27,8 @@ func DropIn(ctx context.Context, o Options) (string, error) {
 		switch {
 		case strings.HasPrefix(line, "#") && sb.Len() == 0, strings.HasPrefix(line, "ReadWritePaths=-%h"):
 		case strings.HasPrefix(line, "ExecStartPre="):
-			fmt.Fprintf(&sb, "ExecStartPre=+/bin/mkdir -p -m 700 %s\n", strings.ReplaceAll(quote(o.Paths.State, ""), "$", "$$"))
-		case line == "PrivateTmp=yes\n" && slices.ContainsFunc(folders, fsys.BelowTemporary):
+			fmt.Fprintf(&sb, "ExecStartPre=+/bin/mkdir -p -m 700 %s\n", strings.ReplaceAll(systemd.Quote(o.Paths.State, ""), "$", "$$"))
+		case line == "PrivateTmp=yes\n" && slices.ContainsFunc(folders, func(path string) bool { real, _ := resolve(ctx, o, path); return fsys.BelowTemporary(real) }):
 			sb.WriteString("# A folder below lies in /tmp or /var/tmp.\nPrivateTmp=no\n")
 		default:
 			sb.WriteString(line)
@@ -39,7 +39,7 @@ func DropIn(ctx context.Context, o Options) (string, error) {
 			fmt.Fprintf(&sb, "# %q has a line break in it, which systemd can't read\n", path)
 			continue
 		}
-		fmt.Fprintf(&sb, "ReadWritePaths=%s\n", quote(path, "-"))
+		fmt.Fprintf(&sb, "ReadWritePaths=%s\n", systemd.Quote(path, "-"))
 	}
 	return head + sb.String(), nil
 }
@@ -68,15 +68,6 @@ func rootsOf(ctx context.Context, o Options) ([]string, error) {
 	}
 	slices.Sort(roots)
 	return slices.Compact(roots), nil
-}
-
-// quote writes a path as systemd reads it.
-func quote(path, prefix string) string {
-	path = strings.ReplaceAll(path, "%", "%%")
-	if !strings.ContainsAny(path, " \t\"'\\") {
-		return prefix + path
-	}
-	return `"` + prefix + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
 
 // InstallDropIn puts a drop-in in place, whole or not at all, and has the

@@ -91,6 +91,12 @@ func TestWhatTheSandboxHidesIsTold(t *testing.T) {
 		{"/usr/x", box{props: map[string]string{"ProtectSystem": "full"}}, "ProtectSystem=full", false},
 		{"/home/x", box{props: map[string]string{"ProtectHome": "read-only"}}, "ProtectHome=read-only", false},
 		{"/home/x", box{props: map[string]string{"ProtectHome": "tmpfs", "ReadWritePaths": "/home/x"}}, "ProtectHome=tmpfs hides", false},
+		// What is put into the sandbox is seen there, whatever is hidden around it.
+		{"/home/x/y", box{props: map[string]string{"ProtectHome": "tmpfs", "ProtectSystem": "strict", "BindPaths": "-/home/x:/home/x:rbind /a:/b:rbind"}}, "", false},
+		{"/tmp/x", box{props: map[string]string{"PrivateTmp": "yes", "ProtectSystem": "strict", "BindPaths": "-/tmp/x:/tmp/x:rbind"}}, "", false},
+		{"/home/y", box{props: map[string]string{"ProtectHome": "tmpfs", "BindPaths": "/home/x:/home/x:rbind"}}, "ProtectHome=tmpfs hides", false},
+		{"/home/x", box{map[string]string{"ProtectHome": "tmpfs", "BindPaths": "/home/x:/home/x:rbind"}, own, []fsys.Mount{{Point: "/"}, {Point: "/home", Type: "tmpfs", ReadOnly: true}}},
+			"the sandbox was another one then", true},
 	} {
 		if why, named := c.box.hides(c.path, c.path, true); named != c.named || !strings.Contains(why, c.why) || (why == "") != (c.why == "") {
 			t.Errorf("%s in %v: %q %v, want %q %v", c.path, c.box.props, why, named, c.why, c.named)
@@ -101,6 +107,21 @@ func TestWhatTheSandboxHidesIsTold(t *testing.T) {
 	w.misses("path-hidden-by-sandbox")
 	w.unit("ProtectSystem=strict", "ProtectHome=read-only", "PrivateTmp=no", "ReadWritePaths=-"+w.home)
 	if f := w.finds("path-hidden-by-sandbox"); f.Subject != "nas" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// The folder behind a link is what the sandbox hides, and what is named to mend it.
+func TestALinkIntoWhatTheSandboxHidesIsToldWithWhereItLeads(t *testing.T) {
+	w := newWorld(t)
+	if err := os.Symlink("/home/nobody-here/disk", filepath.Join(w.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	w.at("linked", filepath.Join(w.dir, "link"))
+	w.o.System = true
+	w.unit("ProtectSystem=no", "ProtectHome=yes", "PrivateTmp=no", "ReadWritePaths=")
+	f := w.finds("path-hidden-by-sandbox")
+	if f.Subject != "linked" || !strings.Contains(f.What, "which leads to /home/nobody-here/disk") || !strings.Contains(f.Mend, "ProtectHome=tmpfs and BindPaths=-/home/nobody-here/disk;") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -75,19 +75,31 @@ func (v *visit) readHome(ctx context.Context) {
 			configs[b.Config.File] = b.Config.Err != nil && b.Counted()
 		}
 		if b.Dirty != nil {
+			for _, p := range b.Dirty.Problems {
+				v.unreadable(p, "mend it; or remove it, and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend "+name)
+			}
 			problems = append(problems, b.Dirty.Problems...)
 		}
 	}
-	for _, p := range problems {
-		if configs[p.File] {
-			continue
+	for _, p := range v.cat.Problems() {
+		if !configs[p.File] {
+			v.unreadable(p, "mend it, or put back a good copy")
 		}
-		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is torn, damaged or forbidden", p.Err.Error(),
-			"see what is in it: ipfs-kit-intelligent inspect "+shell(filepath.Join(path, p.File))+"; mend it, or put back a good copy")
 	}
 	if got.errs != nil && len(problems) == 0 {
 		v.add("home-unreadable", status.SeverityError, path, "part of the home can't be read", got.errs.Error(), "let this user read all of it: ls -lR "+shell(path))
 	}
+}
+
+// unreadable tells of a file of the home that can't be read.
+func (v *visit) unreadable(p home.Problem, mend string) {
+	file := shell(filepath.Join(v.Paths.Home, p.File))
+	if errors.Is(p.Err, fs.ErrPermission) {
+		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is forbidden", p.Err.Error(), "let this user read it: namei -l "+file)
+		return
+	}
+	v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is torn or damaged", p.Err.Error(),
+		"see what is in it: ipfs-kit-intelligent inspect "+file+"; "+mend)
 }
 
 // configuration is the service's own.

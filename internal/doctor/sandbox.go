@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -20,20 +22,19 @@ func (v *visit) sandbox(ctx context.Context) {
 	}
 	b := v.unitBox()
 	look := func(name, path string) {
-		real, err := bounded(ctx, v.Clock, v.Probe, "resolve "+path, func() (string, error) { return filepath.EvalSymlinks(path) })
-		there := err == nil
-		if !there {
-			real = path
-		}
+		real, there := resolve(ctx, v.Options, path)
 		why, named := b.hides(path, real, there)
 		if why == "" {
 			return
 		}
-		mend := systemd.LetWrite(path, v.System)
+		mend := systemd.LetWrite(real, v.System)
 		if named {
 			mend = systemd.StartAgain(v.System)
 		}
 		what := "the sandbox of the unit hides " + path
+		if real != filepath.Clean(path) {
+			what += ", which leads to " + real + ","
+		}
 		if name != path {
 			what += " of backend " + name
 		}
@@ -45,6 +46,16 @@ func (v *visit) sandbox(ctx context.Context) {
 			look(c.Name, path)
 		}
 	})
+}
+
+// resolve follows the links of a path as far as they can be seen, and tells whether it is there.
+func resolve(ctx context.Context, o Options, path string) (real string, there bool) {
+	real, err := bounded(ctx, o.Clock, cmp.Or(o.Probe, probeLimit), "resolve "+path, func() (string, error) {
+		real := fsys.Resolve(path)
+		_, err := os.Lstat(real)
+		return real, err
+	})
+	return cmp.Or(real, path), err == nil
 }
 
 // folderOf is the root of a backend that is a folder, else empty.
@@ -81,21 +92,32 @@ func (v *visit) unitBox() box {
 // empty where it can. there: it is, so that its mount can be looked at. named: the unit
 // lets it write there, and only the process that runs can't.
 func (b box) hides(path, real string, there bool) (why string, named bool) {
+	bound := b.bound(path) || b.bound(real)
+	home := b.props["ProtectHome"]
 	switch {
+	case bound:
 	case b.props["PrivateTmp"] == "yes" && fsys.BelowTemporary(real):
 		return "PrivateTmp=yes: the service has a /tmp and a /var/tmp of its own", false
-	case b.props["ProtectHome"] == "yes" || b.props["ProtectHome"] == "tmpfs":
-		if fsys.BelowHomes(real) {
-			return "ProtectHome=" + b.props["ProtectHome"] + " hides all homes", false
-		}
+	case (home == "yes" || home == "tmpfs") && fsys.BelowHomes(real):
+		return "ProtectHome=" + home + " hides all homes", false
+	case !b.named(path) && !b.named(real):
+		return fmt.Sprintf("ProtectSystem=%s, ProtectHome=%s, and no ReadWritePaths= of the unit names it", b.props["ProtectSystem"], home), false
 	}
-	if !b.named(path) && !b.named(real) {
-		return fmt.Sprintf("ProtectSystem=%s, ProtectHome=%s, and no ReadWritePaths= of the unit names it", b.props["ProtectSystem"], b.props["ProtectHome"]), false
-	}
-	if there && b.inside != nil && fsys.HeldReadOnly(b.inside, real) && !fsys.HeldReadOnly(b.own, real) {
+	hidden := func(in []fsys.Mount) bool { return fsys.Hidden(in, real) != "" || fsys.HeldReadOnly(in, real) }
+	if there && b.inside != nil && hidden(b.inside) && !hidden(b.own) {
 		return "it is named, but was not there when the service started, or the sandbox was another one then", true
 	}
 	return "", false
+}
+
+// bound tells whether the unit's BindPaths= put a path into the sandbox, as SOURCE:PLACE:OPTIONS.
+func (b box) bound(path string) bool {
+	for _, word := range words(b.props["BindPaths"]) {
+		if parts := strings.Split(word, ":"); len(parts) > 1 && fsys.Below(parts[1], path) {
+			return true
+		}
+	}
+	return false
 }
 
 // named tells whether the unit's settings leave a path writable.

@@ -58,6 +58,9 @@ func (v *visit) realPath(ctx context.Context, path string) string {
 	return real
 }
 
+// beside are the codes of what a backend can have whether it works or not: they are the cause of no other issue.
+var beside = []string{"content-without-source", "layouts-differ", "shared-root"}
+
 // issues adds what the service itself knows, save what was found here with more of its cause.
 func (v *visit) issues(context.Context) {
 	if v.Service == nil {
@@ -71,7 +74,7 @@ func (v *visit) issues(context.Context) {
 			if i.Subject == "" {
 				return f.Code == i.Code
 			}
-			return f.Subject == i.Subject && f.Severity != status.SeverityInfo && (f.Code == i.Code || !forbidden)
+			return f.Subject == i.Subject && f.Severity != status.SeverityInfo && (f.Code == i.Code || !forbidden && !slices.Contains(beside, f.Code))
 		}) {
 			continue
 		}

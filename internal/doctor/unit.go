@@ -23,7 +23,7 @@ type unitFacts struct {
 // askUnit asks the service manager; without one, or without the unit, nothing is known.
 func (v *visit) askUnit(ctx context.Context) {
 	text, err := v.Systemctl(ctx, "show", "-p",
-		"LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,Environment,ProtectSystem,ProtectHome,PrivateTmp,ReadWritePaths", unitName)
+		"LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,Environment,ProtectSystem,ProtectHome,PrivateTmp,ReadWritePaths,BindPaths", unitName)
 	if err != nil {
 		return
 	}

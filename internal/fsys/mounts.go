@@ -2,11 +2,13 @@ package fsys
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Mount is a line of mountinfo.
@@ -87,6 +89,33 @@ func Hidden(mounts []Mount, name string) string {
 		return "PrivateTmp=yes"
 	}
 	return ""
+}
+
+// maxLinks is how many links one path may go through, as for the kernel.
+const maxLinks = 40
+
+// Resolve gives an absolute path without links as far as it can be seen: what lies behind
+// a folder that is hidden, forbidden or not there stays as it is written. It can hang where the path does.
+func Resolve(name string) string {
+	done, rest := "/", strings.Split(name, "/")
+	for links := 0; len(rest) > 0; {
+		next := path.Join(done, rest[0])
+		rest = rest[1:]
+		to, err := os.Readlink(next)
+		switch {
+		case err == nil && links < maxLinks:
+			links++
+			if path.IsAbs(to) {
+				done = "/"
+			}
+			rest = append(strings.Split(to, "/"), rest...)
+		case err == nil, errors.Is(err, syscall.EINVAL): // no link
+			done = next
+		default:
+			return path.Join(next, path.Join(rest...))
+		}
+	}
+	return done
 }
 
 // BelowHomes tells whether ProtectHome= of a unit is about an absolute path.

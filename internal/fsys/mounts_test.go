@@ -1,6 +1,10 @@
 package fsys
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 const someMounts = `208 172 0:41 / / ro,nosuid,relatime shared:23 - overlay overlay rw,lowerdir=/
 209 208 0:44 / /proc rw,nosuid - proc proc rw
@@ -54,6 +58,37 @@ func TestWhatASandboxPutsInAFoldersPlaceIsNamed(t *testing.T) {
 		if got := Hidden(mounts, path); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
+	}
+}
+
+func TestLinksAreFollowedAsFarAsTheyCanBeSeen(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "a/b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"rel": "a", "abs": dir + "/a/b", "a/up": "../rel/b", "gone": "/no/such/../folder", "loop": "loop", "a/file": "/dev/null"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"a/b": "a/b", "rel/b/": "a/b", "abs": "a/b", "rel//./up": "a/b", "rel/b/../b": "a/b", "abs/not/there": "a/b/not/there", "a/none/../x": "a/x",
+	} {
+		if got := Resolve(dir + "/" + name); got != dir+"/"+want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	if got := Resolve(dir + "/gone/x"); got != "/no/folder/x" {
+		t.Errorf("behind a link that leads to nothing: %s", got)
+	}
+	if got := Resolve(dir + "/loop/x"); got != dir+"/loop/x" {
+		t.Errorf("a link to itself: %s", got)
+	}
+	if got := Resolve(dir + "/a/file/x"); got != "/dev/null/x" {
+		t.Errorf("below a file: %s", got)
 	}
 }
 

@@ -119,16 +119,22 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// truth is a value that says yes or no, also in words; no where it says neither.
-func truth(v any) bool {
+// truth is a value that says yes or no, also in the words that YAML 1.1 and so Python take for one; ok is false where it says neither.
+func truth(v any) (yes, ok bool) {
 	switch x := v.(type) {
 	case bool:
-		return x
+		return x, true
 	case string:
+		switch strings.ToLower(x) {
+		case "yes", "on":
+			return true, true
+		case "no", "off":
+			return false, true
+		}
 		yes, err := strconv.ParseBool(strings.ToLower(x))
-		return err == nil && yes
+		return yes, err == nil
 	}
-	return false
+	return false, false
 }
 
 // pathKeys are the spellings of a filesystem backend's root.
@@ -213,18 +219,18 @@ func (c *Config) interpret(doc map[string]any) {
 	}
 	c.target = c.Target()
 	c.Enabled = true
-	if v, ok := doc["enabled"].(bool); ok {
+	if v, ok := truth(doc["enabled"]); ok {
 		c.Enabled = v
 	}
 	c.Priority = 100
 	if n, ok := integer(all["priority"]); ok {
 		c.Priority = int(n)
 	}
-	if v, ok := all["backup"].(bool); ok {
+	if v, ok := truth(all["backup"]); ok {
 		c.Backup = &v
 	}
 	c.Content = text(all["content"])
-	c.Paused = truth(all["paused"])
+	c.Paused, _ = truth(all["paused"])
 	if l, ok := all["limits"].(map[string]any); ok {
 		n, _ := integer(l["transfers"]) //nolint:errcheck // not a number is no limit
 		c.Limits.Transfers = int(n)

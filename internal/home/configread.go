@@ -51,7 +51,7 @@ func (h *Home) Configs(ctx context.Context) (map[string]*Config, []Problem, erro
 			if c == winner {
 				return
 			}
-			if c.Err != nil {
+			if c.Err != nil && c.Enabled { // nobody asks what is wrong with one that is left alone
 				problems = append(problems, Problem{File: c.File, Err: c.Err})
 			}
 			if winner == nil {

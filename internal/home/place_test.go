@@ -44,6 +44,38 @@ func TestABackendDoesNotGetTheMachineOrTheHome(t *testing.T) {
 	}
 }
 
+// People write no and off where they mean false, and Python reads them so.
+func TestABackendIsLeftAloneInWhateverWordItIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	h, err := Open(dir, Options{Clock: clock.System})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for word, want := range map[string]bool{"false": false, "no": false, "Off": false, "'False'": false, "true": true, "yes": true, "on": true, "perhaps": true, "": true} {
+		file := filepath.Join(dir, dirBackends, "nas.yaml")
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		// What else is missing is nobody's trouble while it is left alone.
+		if err := os.WriteFile(file, []byte("type: filesystem\nbackup: "+word+"\npaused: "+word+"\nenabled: "+word+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		configs, problems, err := h.Configs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := configs["nas"]
+		if c.Enabled != want || (len(problems) > 0) != want {
+			t.Errorf("enabled: %s is %v, with the problems %v", word, c.Enabled, problems)
+		}
+		sure := want && word != "perhaps" && word != ""
+		if c.Paused != sure || (c.Backup != nil) != (word != "perhaps" && word != "") || c.Backup != nil && *c.Backup != want {
+			t.Errorf("%s: paused %v, backup %v", word, c.Paused, c.Backup)
+		}
+	}
+}
+
 // What the last look found is all that is read again: a mark that stands as it was is not.
 func TestOnlyMarksAndMappingsThatChangedAreNamed(t *testing.T) {
 	dir := t.TempDir()

@@ -6,6 +6,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // maxListed bounds each list of an outcome; the counts are whole.
@@ -93,5 +94,5 @@ func (o *Outcome) block(tried []string) {
 	if len(tried) > 0 {
 		where = "tried: " + strings.Join(tried, ", ")
 	}
-	o.Blocked = fmt.Sprintf("no source for %d %s (%s)", o.NoSource.Count, pins, where)
+	o.Blocked = fmt.Sprintf("%s%d %s (%s)", status.NoSource, o.NoSource.Count, pins, where)
 }

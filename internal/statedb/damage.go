@@ -19,7 +19,11 @@ func explain(err error, path string) error {
 	}
 	for _, p := range []string{filepath.Dir(path), path} {
 		if why := unix.Access(p, unix.R_OK|unix.W_OK); why != nil && !errors.Is(why, fs.ErrNotExist) {
-			return fmt.Errorf("%w: %s: %w; let the user of the service read and write it", err, p, why)
+			mend := "let the user of the service read and write it"
+			if errors.Is(why, unix.EROFS) {
+				mend = "mount it for writing"
+			}
+			return fmt.Errorf("%w: %s: %w; %s", err, p, why, mend)
 		}
 	}
 	return err

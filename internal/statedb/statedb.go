@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
 
@@ -91,8 +92,11 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 	if !errors.Is(err, errDamaged) {
 		return nil, "", err
 	}
-	aside := fmt.Sprintf("%s%s%d", path, asideMark, o.Clock.Now().Unix())
-	if e := os.Rename(path, aside); e != nil {
+	aside, e := freeAside(path, o.Clock.Now())
+	if e == nil {
+		e = os.Rename(path, aside)
+	}
+	if e != nil {
 		return nil, "", fmt.Errorf("move the damaged state database aside: %w", errors.Join(e, err))
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {
@@ -107,6 +111,22 @@ func Open(ctx context.Context, path string, o Options) (db *DB, note string, err
 
 // asideMark stands in the names of databases that were damaged, before the time.
 const asideMark = ".damaged-"
+
+// freeAside is a name for a damaged database that nothing has yet: two may be damaged within one second.
+func freeAside(path string, now time.Time) (string, error) {
+	first := fmt.Sprintf("%s%s%d", path, asideMark, now.Unix())
+	name := first
+	for n := 2; ; n++ {
+		_, err := os.Lstat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		name = fmt.Sprintf("%s-%d", first, n)
+	}
+}
 
 var errDamaged = errors.New("damaged")
 

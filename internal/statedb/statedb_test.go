@@ -1,6 +1,7 @@
 package statedb
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,9 +10,12 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
 
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/internal/testenv"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -124,6 +128,73 @@ func TestDamagedDatabaseIsKeptAsideAndSaid(t *testing.T) {
 	defer shut(t, db)
 	if m, err := filepath.Glob(path + ".damaged-*"); err != nil || len(m) != 1 {
 		t.Errorf("the damaged file is not kept: %v %v", m, err)
+	}
+}
+
+// Two that are damaged within one second are both kept.
+func TestEachDamagedDatabaseIsKeptUnderANameOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // no time passes in here
+		path := filepath.Join(t.TempDir(), "state.db")
+		for n, text := range []string{"the first that was damaged", "the second", "the third"} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			db, note, err := Open(t.Context(), path, Options{Clock: clock.System})
+			if err != nil {
+				t.Fatal(err)
+			}
+			shut(t, db)
+			kept := Aside(path)
+			if len(kept) != n+1 {
+				t.Fatalf("kept: %v", kept)
+			}
+			newest := kept[n]
+			if data, err := os.ReadFile(newest); err != nil || string(data) != text || !strings.Contains(note, newest) {
+				t.Errorf("%s has %q (%v), and it was said: %s", newest, data, err, note)
+			}
+		}
+	})
+}
+
+// SQLite says only that it is unable to open the file; the system's reason and what to do are added.
+func TestWhyTheDatabaseCannotBeOpenedIsSaid(t *testing.T) {
+	for what, there := range map[string]bool{"a new one": false, "one that is there": true} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "state.db")
+			if there {
+				shut(t, open1(t, path))
+			}
+			why, mend := "permission denied", "let the user of the service read and write it"
+			if os.Geteuid() == 0 { // whom no permission stops
+				why, mend = "read-only file system", "mount it for writing"
+				testenv.Root(t)
+				for _, flags := range []uintptr{unix.MS_BIND, unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY} {
+					if err := unix.Mount(dir, dir, "", flags, ""); err != nil {
+						t.Fatal(err)
+					}
+				}
+				defer unix.Unmount(dir, unix.MNT_DETACH)
+			} else {
+				if err := os.Chmod(dir, 0o500); err != nil {
+					t.Fatal(err)
+				}
+				defer os.Chmod(dir, 0o700)
+			}
+			_, _, err := Open(t.Context(), path, Options{Clock: clock.System})
+			if err == nil {
+				t.Fatal("it was opened")
+			}
+			for _, words := range []string{path, dir + ": " + why + "; " + mend} {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("%q is not in: %v", words, err)
+				}
+			}
+			var e *sqlite.Error
+			if !errors.As(err, &e) {
+				t.Errorf("what SQLite says is lost: %v", err)
+			}
+		})
 	}
 }
 

@@ -155,6 +155,8 @@ func backendIssues(f Facts) []issue {
 		}
 		switch {
 		case b.Health == HealthMisconfigured: // that is all that it waits for
+		case b.Blocked != "" && !WantsContent(b.Blocked):
+			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty, and its sync waits for a person", b.Blocked, whenSeenTo(name), b.DirtySince)
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
 				"see what: ipfs-kit-intelligent sync --dry-run --backend "+name+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
@@ -170,6 +172,17 @@ func backendIssues(f Facts) []issue {
 		}
 	}
 	return out
+}
+
+// NoSource begins the reason of a backend that is blocked for content that nobody here has.
+const NoSource = "no source for "
+
+// WantsContent tells a backend that waits for content from one that waits for a person, by why it is blocked.
+func WantsContent(blocked string) bool { return strings.HasPrefix(blocked, NoSource) }
+
+// whenSeenTo is what to do about a sync that waits for a person.
+func whenSeenTo(name string) string {
+	return "see to that, then: ipfs-kit-intelligent sync --backend " + name + "; with --reconcile it compares everything, and that is your word for what it would remove"
 }
 
 // whenMended is what to do about a backend that does not work: the reason has a hint of its own.

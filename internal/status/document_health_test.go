@@ -70,6 +70,19 @@ func TestAHomeThatCantBeServedIsNotSaidToBeAway(t *testing.T) {
 	}
 }
 
+// Content that is brought helps only the one that waits for content.
+func TestWhatABlockedBackendWaitsForIsTold(t *testing.T) {
+	for blocked, want := range map[string]string{
+		NoSource + "2 pins (tried: the home's cars)":  "provide it, or give the actions up",
+		"its mark can't be read: torn; mend the file": "see to that, then: ipfs-kit-intelligent sync --backend nas",
+	} {
+		got := healthOf(t, Backend{Name: "nas", Health: HealthHealthy, Dirty: true, Blocked: blocked})["backend-blocked"]
+		if got.Why != blocked || !strings.Contains(got.Recommendation, want) || strings.Contains(got.What, "not here") != WantsContent(blocked) {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
 func TestHealthNamesTheFileToMend(t *testing.T) {
 	for code, b := range map[string]Backend{
 		"backend-unhealthy":     {Name: "node", Health: HealthUnhealthy, ErrorCount: 1, LastError: "401; set token", ConfigFile: "/home/backends/node.yaml"},

@@ -60,7 +60,7 @@ func TestReferenceHoldsWhatTheSourceHas(t *testing.T) {
 		"configuration.md": {"`limits.tasks`", "`15s`", "from 1 to 64"},
 		"dbus.md":          {"`GetStatus`", "`HealthPercent`", "## org.ipfskit.Intelligent1.Worker"},
 		"schemas.md":       {"## status", "`backend_health_summary.health_percentage`"},
-		"doctor.md":        {"`path-hangs` | error | the folder … of backend … does not answer", "`endpoint-refused`", "`dirty-many` | info"},
+		"doctor.md":        {"`path-hangs` | error | the folder … of backend … does not answer", "`endpoint-refused`", "`dirty-many` | warning or info", "`home-locked` | error", "`shared-root` | error or warning"},
 		"journal.md":       {"`BACKEND`", "a mark is cleared"},
 	} {
 		for _, w := range words {
@@ -68,6 +68,28 @@ func TestReferenceHoldsWhatTheSourceHas(t *testing.T) {
 				t.Errorf("%s has no %q", page, w)
 			}
 		}
+	}
+}
+
+// Whatever a code has to say in how many places, it is looked up in one row.
+func TestEachCodeOfDoctorHasOneRow(t *testing.T) {
+	page, err := doctorPage(testenv.Source(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, line := range strings.Split(page, "\n") {
+		code, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` | ")
+		if !ok {
+			continue
+		}
+		if seen[code] {
+			t.Errorf("%s is listed twice", code)
+		}
+		seen[code] = true
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d codes", len(seen))
 	}
 }
 

@@ -73,11 +73,31 @@ func doctorPage(root string) (string, error) {
 	sb.WriteString(generated + "# What doctor finds\n\nCodes are stable. `…` stands for names and figures. `info` does not count as wrong: the exit status stays 0.\n" +
 		"What a running service says of itself (`health`) has codes of its own, and is shown as well.\n\n| code | severity | what |\n| --- | --- | --- |\n")
 	for _, code := range slices.Sorted(maps.Keys(found)) {
-		for _, f := range found[code] {
-			fmt.Fprintf(&sb, "| `%s` | %s | %s |\n", code, f.severity, cell(f.what))
-		}
+		fmt.Fprintf(&sb, "| `%s` | %s | %s |\n", code, severities(found[code]), cell(whats(found[code])))
 	}
 	return sb.String(), nil
+}
+
+// severities of what one code says, each once.
+func severities(all []finding) string {
+	var out []string
+	for _, f := range all {
+		if !slices.Contains(out, f.severity) {
+			out = append(out, f.severity)
+		}
+	}
+	return strings.Join(out, " or ")
+}
+
+// whats are the texts of one code, each once.
+func whats(all []finding) string {
+	var out []string
+	for _, f := range all {
+		if !slices.Contains(out, f.what) {
+			out = append(out, f.what)
+		}
+	}
+	return strings.Join(out, "; or: ")
 }
 
 // severity is the word of a constant, or both where the code chooses.
