@@ -48,8 +48,9 @@ type supervised struct {
 	interval time.Duration
 	body     workerFunc
 	restart  chan struct{}
+	// retimed tells the body of another interval, which is guarded by supervisor.mu as the following is.
+	retimed chan struct{}
 
-	// guarded by supervisor.mu
 	pulse    *Pulse
 	restarts uint64
 	lastErr  string
@@ -77,7 +78,7 @@ func newSupervisor(clk clock.Clock, l Supervision, report func(status.Event)) *s
 // add registers a worker; interval is for people, zero means continuous.
 func (s *supervisor) add(name string, interval time.Duration, body workerFunc) {
 	s.workers[name] = &supervised{name: name, interval: interval, body: body,
-		restart: make(chan struct{}, 1), pulse: newPulse(s.clk, func() {})}
+		restart: make(chan struct{}, 1), retimed: make(chan struct{}, 1), pulse: newPulse(s.clk, func() {})}
 }
 
 // start runs all workers until ctx ends; wait returns when they have.
