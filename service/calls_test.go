@@ -81,6 +81,58 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 	}
 }
 
+// Levels of LogControl1 that are one level of the log are told as they were set.
+func TestTheLogLevelIsToldAsItWasSet(t *testing.T) {
+	w := newWorld(t)
+	w.put("../config/intelligent.yaml", "log: {level: warning}\n")
+	address, _ := w.onBus()
+	c := w.client(address)
+	o := w.raw(address).Object(dbus.BusName, "/org/freedesktop/LogControl1")
+	for _, level := range []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"} {
+		if err := o.SetProperty("org.freedesktop.LogControl1.LogLevel", godbus.MakeVariant(level)); err != nil {
+			t.Errorf("%s: %v", level, err)
+		}
+		if got, err := o.GetProperty("org.freedesktop.LogControl1.LogLevel"); err != nil || got.Value() != level {
+			t.Errorf("%s is told as %v, %v", level, got, err)
+		}
+	}
+	// A reload that says nothing new of it leaves it, one that does sets it.
+	for _, configured := range []string{"warning", "err"} {
+		w.put("../config/intelligent.yaml", "log: {level: "+configured+"}\n")
+		want := map[string]string{"warning": "debug", "err": "err"}[configured]
+		if err := c.Reload(t.Context()); err != nil || w.s.LogLevel() != want {
+			t.Errorf("after the reload with %s: %s, %v", configured, w.s.LogLevel(), err)
+		}
+	}
+}
+
+// Times that are out of reach are the latest there is, not none.
+func TestSinceAfterTheEndOfTimeIsNotSinceEver(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	address, _ := w.onBus()
+	w.client(address)
+	w.until("a check", func() bool { return w.s.Manager().TasksCompleted > 0 })
+	root := w.raw(address).Object(dbus.BusName, dbus.RootPath)
+	for since, want := range map[uint64]bool{0: true, 1: true, 1 << 62: false, 1 << 63: false, ^uint64(0): false} {
+		var rows [][]any
+		var cursor string
+		if err := root.Call(managerIface+".ListTasks", 0, option("since", since)).Store(&rows, &cursor); err != nil || len(rows) > 0 != want {
+			t.Errorf("since %d: %d tasks, %v", since, len(rows), err)
+		}
+		var fd godbus.UnixFD
+		if err := root.Call(managerIface+".History", 0, option("since", since)).Store(&fd); err != nil {
+			t.Error(err)
+			continue
+		}
+		f := os.NewFile(uintptr(fd), "history")
+		if text, err := io.ReadAll(f); err != nil || len(text) > 0 != want {
+			t.Errorf("since %d: a history of %d bytes, %v", since, len(text), err)
+		}
+		f.Close()
+	}
+}
+
 func TestEveryNodeAnswersPeerAndIntrospection(t *testing.T) {
 	w := newWorld(t)
 	w.backend("nas")
@@ -100,6 +152,9 @@ func TestEveryNodeAnswersPeerAndIntrospection(t *testing.T) {
 			t.Errorf("%s: %q %v", path, text, err)
 		}
 		if err := o.Call("org.freedesktop.DBus.Peer.Ping", 0).Err; err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := o.Call("Ping", 0).Err; err != nil { // a call that names no interface
 			t.Errorf("%s: %v", path, err)
 		}
 		if e := o.Call("org.freedesktop.DBus.Peer.GetMachineId", 0).Store(&id); err == nil && (e != nil || id != strings.TrimSpace(string(want))) {
