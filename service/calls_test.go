@@ -218,6 +218,11 @@ func TestSignalsAndRepliesComeInOrder(t *testing.T) {
 	}
 	before("PropertiesChanged", "reply")
 	settle()
+	if err := conn.Object(dbus.BusName, dbus.WorkerPath(status.WorkerHealthMonitor)).Call(dbus.BusName+".Worker.Restart", 0, options{}).Err; err != nil {
+		t.Fatal(err)
+	}
+	before("WorkerRestarted", "reply")
+	settle()
 	if err := root.Call(managerIface+".Dismiss", 0, "ghost", options{}).Err; err != nil && !strings.Contains(err.Error(), "paused") {
 		t.Fatal(err)
 	}
