@@ -54,6 +54,7 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 		{root, manager + "GetStatus", []any{option("backends", []string{"nobody"})}, own + "NoSuchBackend", `"nobody"`},
 		{root, manager + "GetStatus", []any{"x"}, bus + "InvalidArgs", `takes arguments of type "a{sv}", and was called with "s"`},
 		{root, manager + "ListBackends", []any{option("cursor", "task:3")}, own + "InvalidArgument", `"task:3"`},
+		{root, manager + "ListBackends", []any{option("cursor", "backend:%zz")}, own + "InvalidArgument", `"backend:%zz"`},
 		{root, manager + "ListTasks", []any{option("cursor", "task:x")}, own + "InvalidArgument", `"task:x"`},
 		{root, manager + "ListTasks", []any{option("state", "odd")}, own + "InvalidArgument", `"odd" is none of`},
 		{root, manager + "ListErrors", []any{option("cursor", "1")}, own + "InvalidArgument", `"1"`},
@@ -404,6 +405,31 @@ func TestListsGiveEachOfTenThousandBackendsOnceWhileOthersComeAndGo(t *testing.T
 	}
 	if rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 1 << 30}); err != nil || len(rows) != 1000 || next == "" {
 		t.Errorf("more than the most: %d rows, %v", len(rows), err)
+	}
+}
+
+// Names that are no UTF-8 are told with a sign for what can't be told, and each is listed once all the same.
+func TestListsGiveEachBackendOnceWhateverItsName(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"a", "a%b", "a b", "z\xff", "y\xfe", "ü", "backend:x"}
+	for _, name := range names {
+		w.backend(name)
+	}
+	address, _ := w.onBus()
+	c := w.client(address)
+	seen, asked := map[string]int{}, 0
+	pages(t, func(cursor string) (string, error) {
+		rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 1, Cursor: cursor})
+		for _, b := range rows {
+			seen[b.Name]++
+		}
+		if asked++; asked > 2*len(names) {
+			return "", errors.New("the list has no end")
+		}
+		return next, err
+	})
+	if len(seen) != len(names) || seen["z\ufffd"] != 1 || seen["a%b"] != 1 {
+		t.Errorf("%v", seen)
 	}
 }
 
