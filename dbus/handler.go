@@ -55,7 +55,7 @@ func (i boundInterface) LookupMethod(name string) (godbus.Method, bool) {
 	o := i.b.o
 	m, known := i.method(name)
 	switch names := o.interfaces(); {
-	case known && (i.b.there || m.action != "" || name == "GetMachineId"): // who may not change things learns nothing of what is there; Peer answers for every path
+	case known && (i.b.there || m.action != "" || m.iface == ifPeer): // who may not change things learns nothing of what is there; Peer answers for every path
 		return m, true
 	case !i.b.there:
 		return refusal{i.b.s, noObject(o.path)}, true
@@ -81,7 +81,7 @@ func (i boundInterface) method(name string) (*boundMethod, bool) {
 			if iface == ifProperties && i.b.o.kind != ifLogControl {
 				f.action = "" // no other property can be set, whoever asks
 			}
-			return &boundMethod{s: i.b.s, object: i.b.o, gone: !i.b.there && name != "GetMachineId", def: &def.Methods[m], iface: iface, change: f}, true
+			return &boundMethod{s: i.b.s, object: i.b.o, gone: !i.b.there && iface != ifPeer, def: &def.Methods[m], iface: iface, change: f}, true
 		}
 	}
 	return nil, false
@@ -132,6 +132,7 @@ var functions map[string]change
 
 func init() { //nolint:gochecknoinits // the table refers to functions that refer to the model
 	functions = map[string]change{
+		ifPeer + ".Ping":                 {run: func(*call) ([]any, error) { return nil, nil }},
 		ifPeer + ".GetMachineId":         {run: machineID},
 		ifIntrospect + ".Introspect":     {run: introspect},
 		ifProperties + ".Get":            {run: propertyGet},

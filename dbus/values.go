@@ -95,11 +95,15 @@ func usec(t time.Time) uint64 {
 	return uint64(t.UnixMicro()) //nolint:gosec // after the epoch
 }
 
+// lastUSec is the latest time that is told apart: the end of the year 9999, the last one that texts of times can be of.
+const lastUSec = 253_402_300_799_999_999
+
+// fromUSec is the reverse of usec; what is later than the latest time is the latest.
 func fromUSec(n uint64) time.Time {
-	if n == 0 || n > 1<<62 {
+	if n == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(int64(n)) //nolint:gosec // bounded
+	return time.UnixMicro(int64(min(n, lastUSec))) //nolint:gosec // bounded
 }
 
 // values are the properties of one interface of one object.

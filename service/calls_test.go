@@ -54,6 +54,7 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 		{root, manager + "GetStatus", []any{option("backends", []string{"nobody"})}, own + "NoSuchBackend", `"nobody"`},
 		{root, manager + "GetStatus", []any{"x"}, bus + "InvalidArgs", `takes arguments of type "a{sv}", and was called with "s"`},
 		{root, manager + "ListBackends", []any{option("cursor", "task:3")}, own + "InvalidArgument", `"task:3"`},
+		{root, manager + "ListBackends", []any{option("cursor", "backend:%zz")}, own + "InvalidArgument", `"backend:%zz"`},
 		{root, manager + "ListTasks", []any{option("cursor", "task:x")}, own + "InvalidArgument", `"task:x"`},
 		{root, manager + "ListTasks", []any{option("state", "odd")}, own + "InvalidArgument", `"odd" is none of`},
 		{root, manager + "ListErrors", []any{option("cursor", "1")}, own + "InvalidArgument", `"1"`},
@@ -81,6 +82,58 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 	}
 }
 
+// Levels of LogControl1 that are one level of the log are told as they were set.
+func TestTheLogLevelIsToldAsItWasSet(t *testing.T) {
+	w := newWorld(t)
+	w.put("../config/intelligent.yaml", "log: {level: warning}\n")
+	address, _ := w.onBus()
+	c := w.client(address)
+	o := w.raw(address).Object(dbus.BusName, "/org/freedesktop/LogControl1")
+	for _, level := range []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"} {
+		if err := o.SetProperty("org.freedesktop.LogControl1.LogLevel", godbus.MakeVariant(level)); err != nil {
+			t.Errorf("%s: %v", level, err)
+		}
+		if got, err := o.GetProperty("org.freedesktop.LogControl1.LogLevel"); err != nil || got.Value() != level {
+			t.Errorf("%s is told as %v, %v", level, got, err)
+		}
+	}
+	// A reload that says nothing new of it leaves it, one that does sets it.
+	for _, configured := range []string{"warning", "err"} {
+		w.put("../config/intelligent.yaml", "log: {level: "+configured+"}\n")
+		want := map[string]string{"warning": "debug", "err": "err"}[configured]
+		if err := c.Reload(t.Context()); err != nil || w.s.LogLevel() != want {
+			t.Errorf("after the reload with %s: %s, %v", configured, w.s.LogLevel(), err)
+		}
+	}
+}
+
+// Times that are out of reach are the latest there is, not none.
+func TestSinceAfterTheEndOfTimeIsNotSinceEver(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	address, _ := w.onBus()
+	w.client(address)
+	w.until("a check", func() bool { return w.s.Manager().TasksCompleted > 0 })
+	root := w.raw(address).Object(dbus.BusName, dbus.RootPath)
+	for since, want := range map[uint64]bool{0: true, 1: true, 1 << 62: false, 1 << 63: false, ^uint64(0): false} {
+		var rows [][]any
+		var cursor string
+		if err := root.Call(managerIface+".ListTasks", 0, option("since", since)).Store(&rows, &cursor); err != nil || len(rows) > 0 != want {
+			t.Errorf("since %d: %d tasks, %v", since, len(rows), err)
+		}
+		var fd godbus.UnixFD
+		if err := root.Call(managerIface+".History", 0, option("since", since)).Store(&fd); err != nil {
+			t.Error(err)
+			continue
+		}
+		f := os.NewFile(uintptr(fd), "history")
+		if text, err := io.ReadAll(f); err != nil || len(text) > 0 != want {
+			t.Errorf("since %d: a history of %d bytes, %v", since, len(text), err)
+		}
+		f.Close()
+	}
+}
+
 func TestEveryNodeAnswersPeerAndIntrospection(t *testing.T) {
 	w := newWorld(t)
 	w.backend("nas")
@@ -100,6 +153,9 @@ func TestEveryNodeAnswersPeerAndIntrospection(t *testing.T) {
 			t.Errorf("%s: %q %v", path, text, err)
 		}
 		if err := o.Call("org.freedesktop.DBus.Peer.Ping", 0).Err; err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := o.Call("Ping", 0).Err; err != nil { // a call that names no interface
 			t.Errorf("%s: %v", path, err)
 		}
 		if e := o.Call("org.freedesktop.DBus.Peer.GetMachineId", 0).Store(&id); err == nil && (e != nil || id != strings.TrimSpace(string(want))) {
@@ -162,6 +218,11 @@ func TestSignalsAndRepliesComeInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	before("PropertiesChanged", "reply")
+	settle()
+	if err := conn.Object(dbus.BusName, dbus.WorkerPath(status.WorkerHealthMonitor)).Call(dbus.BusName+".Worker.Restart", 0, options{}).Err; err != nil {
+		t.Fatal(err)
+	}
+	before("WorkerRestarted", "reply")
 	settle()
 	if err := root.Call(managerIface+".Dismiss", 0, "ghost", options{}).Err; err != nil && !strings.Contains(err.Error(), "paused") {
 		t.Fatal(err)
@@ -344,6 +405,31 @@ func TestListsGiveEachOfTenThousandBackendsOnceWhileOthersComeAndGo(t *testing.T
 	}
 	if rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 1 << 30}); err != nil || len(rows) != 1000 || next == "" {
 		t.Errorf("more than the most: %d rows, %v", len(rows), err)
+	}
+}
+
+// Names that are no UTF-8 are told with a sign for what can't be told, and each is listed once all the same.
+func TestListsGiveEachBackendOnceWhateverItsName(t *testing.T) {
+	w := newWorld(t)
+	names := []string{"a", "a%b", "a b", "z\xff", "y\xfe", "ü", "backend:x"}
+	for _, name := range names {
+		w.backend(name)
+	}
+	address, _ := w.onBus()
+	c := w.client(address)
+	seen, asked := map[string]int{}, 0
+	pages(t, func(cursor string) (string, error) {
+		rows, next, err := c.ListBackends(t.Context(), status.BackendQuery{Limit: 1, Cursor: cursor})
+		for _, b := range rows {
+			seen[b.Name]++
+		}
+		if asked++; asked > 2*len(names) {
+			return "", errors.New("the list has no end")
+		}
+		return next, err
+	})
+	if len(seen) != len(names) || seen["z\ufffd"] != 1 || seen["a%b"] != 1 {
+		t.Errorf("%v", seen)
 	}
 }
 

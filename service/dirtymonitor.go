@@ -26,7 +26,9 @@ type metaWant struct {
 // dirtyMonitor is the worker of that name: it hears what changes in the home,
 // reads marks at once, and passes all else on to the metadata reader.
 func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
-	w := watch.New(watch.Options{Home: s.opts.Paths.Home, Clock: s.clk, Sweep: s.config().Dirty, MaxWatches: s.config().Watches,
+	r := s.newRhythm(status.WorkerDirtyMonitor)
+	defer r.t.Stop() // nobody hears it: the watcher sweeps
+	w := watch.New(watch.Options{Home: s.opts.Paths.Home, Clock: s.clk, Sweep: s.sup.interval(status.WorkerDirtyMonitor), MaxWatches: s.config().Watches,
 		IsOwn: s.isOwn, Open: s.opts.Inotify, Layout: watch.Layout{Fixed: home.FixedDirs(), Parent: home.BackendsDir, Children: []string{home.MarkDir}}})
 	s.mu.Lock()
 	s.watcher = w
@@ -48,13 +50,15 @@ func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
 	m.timer.Stop()
 	defer m.timer.Stop()
 	for {
-		p.Idle(time.Time{})
+		p.Idle(r.due)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-ended:
 			ended <- err // for the deferred wait
 			return err
+		case <-r.retimed:
+			w.SetSweep(r.next())
 		case <-s.rescan:
 			p.Busy()
 			m.everything(ctx)
@@ -65,6 +69,9 @@ func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
 			p.Busy()
 			if err := s.inject(status.WorkerDirtyMonitor); err != nil {
 				return err
+			}
+			if c.Sweep {
+				r.next()
 			}
 			if err := m.change(ctx, c); err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,12 +53,16 @@ func (s *Service) Backends(q status.BackendQuery) (page []status.Backend, cursor
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limit := pageLimit(q.Limit)
-	if q.Cursor, err = afterCursor(q.Cursor, backendCursor); err != nil {
+	rest, err := afterCursor(q.Cursor, backendCursor)
+	if err != nil {
 		return nil, "", err
+	}
+	if q.Cursor, err = url.PathUnescape(rest); err != nil {
+		return nil, "", badCursor(backendCursor + rest)
 	}
 	err = s.eachBackend(q, func(e *entry) bool {
 		if len(page) == limit {
-			cursor = backendCursor + page[limit-1].Name
+			cursor = backendCursor + url.PathEscape(page[limit-1].Name) // names of files need not be UTF-8, which the bus takes alone
 			return false
 		}
 		page = append(page, s.backend(e))

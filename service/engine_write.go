@@ -294,11 +294,14 @@ func (s *Service) Reload(ctx context.Context) error {
 		s.log.Warn(w.String())
 	}
 	s.clearTrouble("configuration")
-	s.cfg.Store(cfg)
-	if lv, err := logging.ParseLevel(cfg.LogLevel); err == nil {
-		s.log.SetLevel(lv)
+	old := s.cfg.Swap(cfg)
+	if cfg.LogLevel != old.LogLevel { // else the one that somebody set meanwhile stays
+		if err := s.SetLogLevel(cfg.LogLevel); err != nil {
+			return err
+		}
 	}
 	s.queue.SetLimit(cfg.Tasks)
+	s.retime(cfg)
 	s.mu.Lock()
 	s.rules = cfg.Plan
 	if s.home != nil {
@@ -429,15 +432,25 @@ func (s *Service) RestartWorker(_ context.Context, name string) error {
 	return nil
 }
 
-// LogLevel is the level by LogControl1's names.
-func (s *Service) LogLevel() string { return logging.LevelName(s.log.GetLevel()) }
+// LogLevel is the level by LogControl1's names: as it was set, for several of them are one level here.
+func (s *Service) LogLevel() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name, lv, err := logging.NamedLevel(s.level); err == nil && lv == s.log.GetLevel() {
+		return name
+	}
+	return logging.LevelName(s.log.GetLevel())
+}
 
 // SetLogLevel changes it until the next start.
 func (s *Service) SetLogLevel(level string) error {
-	lv, err := logging.ParseLevel(level)
+	name, lv, err := logging.NamedLevel(level)
 	if err != nil {
 		return status.Errorf(status.InvalidArgument, "%v", err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.level = name
 	s.log.SetLevel(lv)
 	return nil
 }

@@ -89,6 +89,29 @@ func TestWrongConfigurationIsRefusedAndTheOldOneStays(t *testing.T) {
 	}
 }
 
+// Intervals that a configuration changes are those of the workers at once, and told.
+func TestReloadChangesIntervals(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.until("running", func() bool { return w.s.Manager().State == status.StateRunning })
+	w.put("../config/intelligent.yaml", "intervals: {metadata: 1s, dirty: 2s, health: 3s}\n")
+	if err := w.s.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for name, want := range map[string]time.Duration{status.WorkerMetadataReader: time.Second, status.WorkerDirtyMonitor: 2 * time.Second, status.WorkerHealthMonitor: 3 * time.Second} {
+		x, _ := w.s.Worker(name)
+		if x.Interval != want {
+			t.Errorf("%s: interval %s, want %s", name, x.Interval, want)
+		}
+		iterations := x.Iterations
+		w.until(name+" works at its new interval", func() bool {
+			x, _ := w.s.Worker(name)
+			return x.Iterations > iterations && x.Restarts == 0 && x.NextRun.After(now) && x.NextRun.Before(time.Now().Add(want+time.Second))
+		})
+	}
+}
+
 // Marks as upstream's tools write them, in every layout and both ways of writing.
 func TestMarksOfEveryLayoutAndModeAreServed(t *testing.T) {
 	python := testenv.Python3(t)

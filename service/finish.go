@@ -118,12 +118,15 @@ func (s *Service) wentWell(e *entry, t *task, r result, now time.Time, rules hea
 	}
 }
 
-// healthChanged tells of a backend's health. The caller holds mu.
+// healthChanged tells of a backend's health; one that comes or goes has no change of it. The caller holds mu.
 func (s *Service) healthChanged(e *entry, before, after, why string) {
-	s.hist.Health(s.clk.Now(), e.name, before, after, why)
 	if before == status.HealthUnhealthy {
 		s.worksAgain(e)
 	}
+	if !e.counted.counted || e.cat == nil || !e.cat.Counted() {
+		return
+	}
+	s.hist.Health(s.clk.Now(), e.name, before, after, why)
 	s.tell(status.Event{Kind: status.BackendHealth, Backend: e.name, Old: before, New: after, Why: why})
 }
 

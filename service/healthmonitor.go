@@ -9,16 +9,18 @@ import (
 // healthMonitor is the worker of that name: at its interval it plans what may be
 // due for a check again, notices calls that hang, and keeps what it knows.
 func (s *Service) healthMonitor(ctx context.Context, p *Pulse) error {
-	interval := s.config().HealthTick
-	t := s.clk.NewTimer(interval)
-	defer t.Stop()
+	r := s.newRhythm(status.WorkerHealthMonitor)
+	defer r.t.Stop()
 	for {
-		p.Idle(s.clk.Now().Add(interval))
+		p.Idle(r.due)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-t.C:
-			t.Reset(interval)
+		case <-r.retimed:
+			r.next()
+			continue
+		case <-r.t.C:
+			r.next()
 		}
 		p.Busy()
 		if err := s.inject(status.WorkerHealthMonitor); err != nil {

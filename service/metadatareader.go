@@ -19,18 +19,20 @@ const wholePasses = 5
 // metadataReader is the worker of that name: configurations, registries,
 // buckets and mappings, when they change and at its interval.
 func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
-	interval := s.config().Metadata
-	t := s.clk.NewTimer(interval)
-	defer t.Stop()
+	r := s.newRhythm(status.WorkerMetadataReader)
+	defer r.t.Stop()
 	settled := false
 	for passes := 0; ; {
-		p.Idle(s.clk.Now().Add(interval))
+		p.Idle(r.due)
 		all := false
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-t.C:
-			t.Reset(interval)
+		case <-r.retimed:
+			r.next()
+			continue
+		case <-r.t.C:
+			r.next()
 			passes++
 			all = passes%wholePasses == 0 || !s.trusted()
 			s.wantMeta(func(w *metaWant) { w.registry, w.buckets = true, true })

@@ -333,6 +333,38 @@ func TestBackendsBeyondTheConfiguredNumberAreNotAnnounced(t *testing.T) {
 	r.close()
 }
 
+// A backend that is enabled is announced before anything else is told of it; a change of its health it has not.
+func TestABackendThatIsEnabledIsAnnouncedFirst(t *testing.T) {
+	w := newWorld(t)
+	w.put("backends/nas.yaml", "type: filesystem\nenabled: false\nstorage_path: "+filepath.Dir(w.home)+"\n")
+	address, _ := w.onBus()
+	w.client(address)
+	r := w.record(t, address)
+	for _, text := range []string{"type: [", "type: filesystem\nenabled: false\n", "type: [", "type: filesystem\nstorage_path: " + filepath.Dir(w.home) + "\n", "enabled: false\n", "type: filesystem\nstorage_path: " + filepath.Dir(w.home) + "\n"} {
+		w.put("backends/nas.yaml", text)
+		w.until("it is noticed", func() bool { return (w.s.Manager().Backends == 1) != strings.Contains(text, "enabled") })
+		time.Sleep(300 * time.Millisecond)
+	}
+	r.quiet()
+	r.check()
+	r.close()
+	there := false
+	for _, rec := range r.log {
+		if rec.signal == nil {
+			continue
+		}
+		about := strings.Contains(fmt.Sprint(rec.signal.Path, rec.signal.Body), "nas")
+		switch name := strings.TrimPrefix(rec.signal.Name, objectsIface); {
+		case name == ".InterfacesAdded" && strings.HasPrefix(fmt.Sprint(rec.signal.Body[0]), string(dbus.BackendPath("nas"))):
+			there = true
+		case name == ".InterfacesRemoved" && fmt.Sprint(rec.signal.Body[0]) == string(dbus.BackendPath("nas")):
+			there = false
+		case about && !there && !strings.Contains(rec.signal.Name+string(rec.signal.Path), "ask"): // tasks end later than their backend
+			t.Errorf("told of a backend that nobody knows: %s %v", rec.signal.Name, rec.signal.Body)
+		}
+	}
+}
+
 // pidOfBus is the process of a bus.
 func pidOfBus(t *testing.T, address string) (pid int) {
 	conn, err := godbus.Connect(address)

@@ -119,6 +119,7 @@ type Service struct {
 	targets          targetMemory
 	absent           map[string]bool // folders that were not there, in a sandbox
 	lockErr          *home.LockedError
+	level            string // of the log, as it was set
 	redundancy       map[int]int
 }
 

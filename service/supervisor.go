@@ -48,8 +48,9 @@ type supervised struct {
 	interval time.Duration
 	body     workerFunc
 	restart  chan struct{}
+	// retimed tells the body of another interval, which is guarded by supervisor.mu as the following is.
+	retimed chan struct{}
 
-	// guarded by supervisor.mu
 	pulse    *Pulse
 	restarts uint64
 	lastErr  string
@@ -77,7 +78,7 @@ func newSupervisor(clk clock.Clock, l Supervision, report func(status.Event)) *s
 // add registers a worker; interval is for people, zero means continuous.
 func (s *supervisor) add(name string, interval time.Duration, body workerFunc) {
 	s.workers[name] = &supervised{name: name, interval: interval, body: body,
-		restart: make(chan struct{}, 1), pulse: newPulse(s.clk, func() {})}
+		restart: make(chan struct{}, 1), retimed: make(chan struct{}, 1), pulse: newPulse(s.clk, func() {})}
 }
 
 // start runs all workers until ctx ends; wait returns when they have.
@@ -99,7 +100,7 @@ func (s *supervisor) keep(ctx context.Context, w *supervised) {
 		if ctx.Err() != nil {
 			return
 		}
-		s.note(w, err)
+		s.noteEnd(w, err)
 		if s.clk.Now().Sub(began) > 2*s.limits.BackoffMax {
 			backoff = s.limits.BackoffMin // it ran well for long: a new kind of trouble
 		}
@@ -113,17 +114,29 @@ func (s *supervisor) keep(ctx context.Context, w *supervised) {
 	}
 }
 
-// note records that a worker is being replaced and says so.
-func (s *supervisor) note(w *supervised, err error) {
+// noteEnd notes an end that nobody asked for.
+func (s *supervisor) noteEnd(w *supervised, err error) {
 	s.mu.Lock()
+	if w.down { // it was noted when it was asked for
+		s.mu.Unlock()
+		return
+	}
+	tell := s.note(w, err)
+	s.mu.Unlock()
+	tell()
+}
+
+// note records that a worker is being replaced; tell says so. The caller holds mu, and calls tell without it.
+func (s *supervisor) note(w *supervised, err error) (tell func()) {
 	w.restarts++
 	w.lastErr = err.Error()
 	w.down = true
 	_, _, it := w.pulse.read()
 	w.base += it
 	n := w.restarts
-	s.mu.Unlock()
-	s.report(status.Event{Kind: status.WorkerRestarted, Worker: w.name, N: n, Why: err.Error()})
+	return func() {
+		s.report(status.Event{Kind: status.WorkerRestarted, Worker: w.name, N: n, Why: err.Error()})
+	}
 }
 
 // pause waits for d; false when ctx ended first.
@@ -144,6 +157,10 @@ func (s *supervisor) incarnate(ctx context.Context, w *supervised) error {
 	p := newPulse(s.clk, changed)
 	s.mu.Lock()
 	w.pulse, w.down = p, false
+	select {
+	case <-w.restart: // this one is fresh
+	default:
+	}
 	s.mu.Unlock()
 	changed()
 	wctx, cancel := context.WithCancelCause(ctx)
@@ -229,16 +246,21 @@ func (s *supervisor) healthy() (bool, string) {
 	return true, ""
 }
 
-// ask restarts a worker by a person's word.
+// ask restarts a worker by a person's word. It is noted and told at once, and waits for nobody.
 func (s *supervisor) ask(name string) bool {
 	w, ok := s.workers[name]
 	if !ok {
 		return false
 	}
-	select {
-	case w.restart <- struct{}{}:
-	default: // one is asked for already
+	s.mu.Lock()
+	if w.down { // it is being replaced already
+		s.mu.Unlock()
+		return true
 	}
+	w.restart <- struct{}{} // there is room: it is taken before down is
+	tell := s.note(w, errAsked)
+	s.mu.Unlock()
+	tell()
 	return true
 }
 

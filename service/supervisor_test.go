@@ -185,7 +185,13 @@ func TestRestartByAPersonsWord(t *testing.T) {
 		if !s.ask("w") || s.ask("nobody") {
 			t.Error("ask knows its workers wrongly")
 		}
+		if x, _ := s.worker("w"); x.Restarts != 1 || len(ev.restarts()) != 1 { // known and told when the call returns
+			t.Errorf("right after the word: %+v, %q", x, ev.restarts())
+		}
 		synctest.Wait()
+		if x, _ := s.worker("w"); x.State != workerRunning || !x.Healthy {
+			t.Errorf("afterwards: %+v", x)
+		}
 		if got := ev.restarts(); len(got) != 1 || got[0] != errAsked.Error() {
 			t.Errorf("restarts %q", got)
 		}

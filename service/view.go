@@ -57,9 +57,9 @@ func (s *Service) update(name string, atStart bool) {
 	if old == nil {
 		s.takeUp(e)
 	}
-	if after := e.healthState(); old != nil && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
+	if after := e.healthState(); old != nil && old.Counted() && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
 		s.healthChanged(e, before, after, cmp.Or(e.misconfigured, "its configuration was mended"))
-	} else if old == nil && e.misconfigured != "" && e.cat != nil && e.cat.Counted() {
+	} else if (old == nil || !old.Counted()) && e.misconfigured != "" && e.cat != nil && e.cat.Counted() {
 		s.log.WithField(logging.FieldBackend, name).WithField(logging.FieldMessageID, logging.IDBackendHealth).Warnf("can't be used as it is configured: %s", e.misconfigured)
 	}
 	switch {
@@ -70,6 +70,9 @@ func (s *Service) update(name string, atStart bool) {
 	}
 	if old != nil && e.cat != nil && old.Dirty != nil && e.cat.Dirty != nil && old.Dirty.Version != e.cat.Dirty.Version {
 		delete(e.tries, "") // nothing is remembered of a mark that is another one now
+	}
+	if !e.counted.counted {
+		s.recount(e) // one that comes is told before its tasks
 	}
 	s.look(e)
 	if e.cat == nil {

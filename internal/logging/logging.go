@@ -210,8 +210,14 @@ var levels = []struct {
 }{{"emerg", logrus.PanicLevel}, {"alert", logrus.PanicLevel}, {"crit", logrus.FatalLevel}, {"err", logrus.ErrorLevel},
 	{"warning", logrus.WarnLevel}, {"notice", logrus.InfoLevel}, {"info", logrus.InfoLevel}, {"debug", logrus.DebugLevel}}
 
-// ParseLevel takes the names of LogControl1, and error, warn.
+// ParseLevel takes the names of LogControl1, and error, warn; the empty one is info.
 func ParseLevel(s string) (logrus.Level, error) {
+	_, l, err := NamedLevel(s)
+	return l, err
+}
+
+// NamedLevel is ParseLevel that also gives LogControl1's own name: several of its levels are one of ours.
+func NamedLevel(s string) (name string, l logrus.Level, err error) {
 	switch s {
 	case "":
 		s = "info"
@@ -222,10 +228,10 @@ func ParseLevel(s string) (logrus.Level, error) {
 	}
 	for _, l := range levels {
 		if l.name == s {
-			return l.level, nil
+			return l.name, l.level, nil
 		}
 	}
-	return 0, fmt.Errorf("log level %q: it must be one of emerg, alert, crit, err, warning, notice, info, debug", s)
+	return "", 0, fmt.Errorf("log level %q: it must be one of emerg, alert, crit, err, warning, notice, info, debug", s)
 }
 
 // LevelName is the name that LogControl1 has for a level.

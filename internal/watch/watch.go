@@ -81,17 +81,27 @@ type Watcher struct {
 	home      fs.FileInfo // nil while the home is missing
 	parent    time.Time   // the parent's mtime when its folders were listed last
 	stats     atomic.Pointer[Stats]
+	sweep     chan time.Duration // another interval, which Run has not taken yet
 }
 
 // New makes a watcher; Run does the work.
 func New(o Options) *Watcher {
-	w := &Watcher{o: o, layout: append(slices.Clone(o.Layout.Fixed), o.Layout.Parent)}
+	w := &Watcher{o: o, layout: append(slices.Clone(o.Layout.Fixed), o.Layout.Parent), sweep: make(chan time.Duration, 1)}
 	w.stats.Store(&Stats{})
 	return w
 }
 
 // Stats are current.
 func (w *Watcher) Stats() Stats { return *w.stats.Load() }
+
+// SetSweep changes the interval of the sweep; the next one comes after it. Only one may call it at a time.
+func (w *Watcher) SetSweep(d time.Duration) {
+	select {
+	case <-w.sweep:
+	default: // none waits
+	}
+	w.sweep <- d
+}
 
 // Run tells out about every change until ctx ends. beat is called for each event
 // and sweep, idle before each wait. Folders that come, go and are replaced are followed.
@@ -131,6 +141,8 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 			w.forget() // a folder may have been replaced in what was lost
 			w.look(out)
 			out(Change{Everything: true})
+		case w.o.Sweep = <-w.sweep:
+			t.Reset(w.o.Sweep)
 		case <-t.C:
 			beat()
 			t.Reset(w.o.Sweep)
