@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -95,12 +97,13 @@ func withoutLegacy(args []string, env Env) int {
 	return 127
 }
 
+// oldFlags are those that only the old daemon had, in any of its versions.
+var oldFlags = []string{"--config", "--daemon-port", "--role", "--master-address", "--cluster-secret", "--port", "--host", "--debug", "--config-dir", "--data-dir"}
+
 // oldFlag finds a flag that only the old daemon had.
 func oldFlag(args []string) string {
-	known := []string{"-d", "--detach", "-v", "--verbose", "-j", "--json", "--json-output", "--detailed", "-h", "--help", "-f", "--follow", "-n", "--lines", "--since"}
 	for _, a := range args {
-		name, _, _ := strings.Cut(a, "=")
-		if strings.HasPrefix(a, "-") && !slices.Contains(known, name) {
+		if name, _, _ := strings.Cut(a, "="); slices.Contains(oldFlags, name) {
 			return name
 		}
 	}
@@ -108,14 +111,14 @@ func oldFlag(args []string) string {
 }
 
 // legacy finds the ipfs-kit that is not this one: IPFS_KIT_LEGACY, else the
-// next in PATH that is another file by device and inode.
+// next in PATH that is another file by device and inode, and not this program installed twice.
 func legacy(env Env) (string, error) {
 	self, err := os.Stat("/proc/self/exe")
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
 	if named := env.Getenv("IPFS_KIT_LEGACY"); named != "" {
-		if fi, err := os.Stat(named); err != nil || !executable(fi) || os.SameFile(fi, self) {
+		if fi, err := os.Stat(named); err != nil || !executable(fi) || os.SameFile(fi, self) || copyOfUs(named) {
 			return "", fmt.Errorf("IPFS_KIT_LEGACY=%s is not another program that can be run; name the Python ipfs-kit, or unset it", named)
 		}
 		return named, nil
@@ -125,11 +128,21 @@ func legacy(env Env) (string, error) {
 			dir = "."
 		}
 		path := filepath.Join(dir, "ipfs-kit")
-		if fi, err := os.Stat(path); err == nil && executable(fi) && !os.SameFile(fi, self) {
+		if fi, err := os.Stat(path); err == nil && executable(fi) && !os.SameFile(fi, self) && !copyOfUs(path) {
 			return path, nil
 		}
 	}
 	return "", errNoLegacy
+}
+
+// copyOfUs says that a file is this program, of whatever version: two that hand over to each other never end.
+func copyOfUs(path string) bool {
+	us, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	it, err := buildinfo.ReadFile(path)
+	return err == nil && it.Path == us.Path
 }
 
 func executable(fi os.FileInfo) bool { return fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 }
