@@ -1,11 +1,13 @@
 package service
 
 import (
+	"context"
 	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/pinindex"
+	"ipfskit.org/intelligent/internal/pinsync"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -33,6 +35,42 @@ func (s *Service) lookForSources() {
 // awaitedGap is the least time between two looks of one blocked backend at what others
 // may have got: their mappings can change with every pin.
 const awaitedGap = time.Minute
+
+// awaitedFiles is how many files that a mapping names are looked for by one blocked backend,
+// at the metadata reader's interval: each row may name another folder, too many to be heard of.
+const awaitedFiles = 20
+
+// fileLook is how long a look at one of them may take before its disk is taken for one that hangs.
+const fileLook = 10 * time.Second
+
+// lookForFiles lets those look again whose files have come: a disk with CARs was mounted.
+func (s *Service) lookForFiles(ctx context.Context) {
+	s.mu.Lock()
+	h, lane, files := s.home, s.mapped, map[string][]string{}
+	for _, name := range s.totals.blocked {
+		if e := s.entries[name]; e.blocked != nil && len(e.blocked.Files) > 0 {
+			files[name] = e.blocked.Files
+		}
+	}
+	s.mu.Unlock()
+	if h == nil {
+		return
+	}
+	open := pinsync.InLane(lane, fileLook, h.OpenCARPath)
+	for name, list := range files {
+		for _, file := range list {
+			f, _, err := open(ctx, file)
+			if err != nil {
+				continue // not yet, or not for us: the next try says why
+			}
+			_ = f.Close() // only looked for
+			s.mu.Lock()
+			s.lookSoon(s.entries[name])
+			s.mu.Unlock()
+			break
+		}
+	}
+}
 
 // awaited are the CIDs that blocked backends wait for.
 type awaited struct {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -59,16 +61,30 @@ func TestContentThatANeighbourGetsUnblocksAWholeComparison(t *testing.T) {
 	w.mark("nas")
 	w.start()
 	w.until("blocked, and nothing runs", func() bool { m := w.s.Manager(); return m.BlockedBackends == 1 && m.TasksActive == 0 })
-	w.stop()
-	w.start() // it is kept
-	w.until("still blocked", func() bool { m := w.s.Manager(); return m.BlockedBackends == 1 && m.TasksActive == 0 })
 	w.store(attic, cid, data)
+	w.later(2 * awaitedGap) // since the last look
 	w.mapping("attic", cid)
-	w.until("it looks again soon", func() bool {
-		b, _ := w.s.Backend("nas")
-		return b.NextRetry.Before(w.o.Clock.Now().Add(2 * awaitedGap))
+	w.until("mended", func() bool { return w.cleared("nas") && w.stored(nas, cid) })
+}
+
+// A CAR that only the mapping names comes with its disk.
+func TestACARThatTheMappingNamesIsFoundWhenItsDiskComes(t *testing.T) {
+	elsewhere := filepath.Join(t.TempDir(), "disk", "5.car")
+	w, nas, _, cid, data := lacking(t, func(w *world) {
+		w.put("../config/intelligent.yaml", "intervals: {metadata: 1s}\n")
+		cid, _ := w.content(5)
+		h, err := home.Open(w.home, home.Options{Clock: clock.System})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(h.UpdatePins(t.Context(), "nas", []home.PinUpdate{{CID: cid, Status: "pending", CARPath: elsewhere}}), h.Close()); err != nil {
+			t.Fatal(err)
+		}
 	})
-	w.later(2 * awaitedGap)
+	if err := errors.Join(os.Mkdir(filepath.Dir(elsewhere), 0o755), os.WriteFile(elsewhere, data, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	w.later(2 * awaitedGap) // since the last look
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(nas, cid) })
 }
 

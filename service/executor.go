@@ -87,8 +87,8 @@ type result struct {
 	items   int
 	// blocked is the reason why it can't go on by itself.
 	blocked string
-	// awaits are the first CIDs that it waits for.
-	awaits []string
+	// awaits are the first CIDs that it waits for, and files that would have them.
+	awaits, files []string
 }
 
 // attempt runs the body of a task; a panic in it is the task's error, not the executor's.

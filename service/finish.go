@@ -199,7 +199,7 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 		if e.blocked != nil && e.blocked.Mark == mark {
 			since = e.blocked.Since
 		}
-		e.blocked = &plan.Blocked{Reason: r.blocked, Since: since, Until: now.Add(s.rules.BlockedRetry), Mark: mark, CIDs: r.awaits}
+		e.blocked = &plan.Blocked{Reason: r.blocked, Since: since, Until: now.Add(s.rules.BlockedRetry), Mark: mark, CIDs: r.awaits, Files: r.files}
 		s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name, Why: r.blocked})
 	} else if t.Kind == status.KindPinSync && r.err == nil {
 		e.blocked = nil

@@ -35,7 +35,7 @@ func (s *Service) metadataReader(ctx context.Context, p *Pulse) error {
 			r.next()
 			passes++
 			all = passes%wholePasses == 0 || !s.trusted()
-			s.wantMeta(func(w *metaWant) { w.registry, w.buckets = true, true })
+			s.wantMeta(func(w *metaWant) { w.registry, w.buckets, w.files = true, true, true })
 		case <-s.metaKick:
 			if !s.sup.pause(ctx, gatherReads) {
 				return ctx.Err()
@@ -89,6 +89,9 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 		s.mu.Unlock()
 	}
 	s.lookAtBackups(ctx, p, want.buckets)
+	if want.files {
+		s.lookForFiles(ctx)
+	}
 	waits := s.awaits()
 	s.indexPins(ctx, h, cat, want, names, all || want.index, waits, p.Beat)
 	s.mu.Lock()

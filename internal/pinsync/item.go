@@ -31,6 +31,7 @@ type result struct {
 	class  backend.Class
 	from   string
 	tried  []string
+	absent []string // files
 	// stop is an error that ends the pass.
 	stop     error
 	panicked any
@@ -130,6 +131,10 @@ func (p *pass) put(ctx context.Context, w *want, r result) result {
 			if ctx.Err() != nil {
 				r.stop = ctx.Err()
 				return r
+			}
+			if file := absentFile(""); errors.As(err, &file) {
+				r.absent = append(r.absent, string(file))
+				continue
 			}
 			absent = append(absent, err.Error())
 		}

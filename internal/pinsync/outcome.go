@@ -20,6 +20,8 @@ type Entry struct {
 	Reason string
 	// Class of what went wrong; empty where nothing did.
 	Class backend.Class
+	// Absent are files that were named as its source and that are not there.
+	Absent []string
 }
 
 // List holds the first entries of one kind, and how many there are.

@@ -212,7 +212,7 @@ func (p *pass) settle(ctx context.Context, r result) error {
 			p.tried = append(p.tried, t)
 		}
 	}
-	entry := Entry{CID: r.want.text, Reason: r.reason, Class: r.class}
+	entry := Entry{CID: r.want.text, Reason: r.reason, Class: r.class, Absent: r.absent}
 	switch r.kind {
 	case wasThere:
 		p.out.AlreadyThere.add(entry)

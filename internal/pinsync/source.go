@@ -87,7 +87,7 @@ func MappedCARs(pins PinStore, open OpenCAR) SourceFinder {
 			for _, file := range files {
 				src, err := fileSource(ctx, open, file, "the file "+file)
 				if errors.Is(err, fs.ErrNotExist) {
-					continue
+					err = absentFile(file)
 				}
 				if !yield(src, err) {
 					return
@@ -96,6 +96,12 @@ func MappedCARs(pins PinStore, open OpenCAR) SourceFinder {
 		}
 	}}
 }
+
+// absentFile is a file that was named as a source and that is not there: it may come.
+type absentFile string
+
+// Error names it.
+func (f absentFile) Error() string { return "there is no file " + string(f) }
 
 func carPaths(ctx context.Context, pins PinStore) (map[string][]string, error) {
 	rows, err := pins.All(ctx)

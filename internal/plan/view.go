@@ -99,6 +99,8 @@ type Blocked struct {
 	Mark string `json:"mark"`
 	// CIDs are those that nobody has, at most a hundred of them, as the mark or mapping writes them.
 	CIDs []string `json:"cids,omitempty"`
+	// Files are CARs of theirs that the mapping names and that are not there, a few of them.
+	Files []string `json:"files,omitempty"`
 }
 
 // Request is what a person or program asked for.
