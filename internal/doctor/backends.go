@@ -91,7 +91,7 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 		return
 	case errors.Is(err, fs.ErrNotExist):
 		v.add("path-missing", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is not there", path, name),
-			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir "+shell(path))
+			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir -p "+shell(path))
 		return
 	case errors.Is(err, fs.ErrPermission):
 		v.add("path-forbidden", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is hidden by permissions", path, name), err.Error(),
@@ -190,6 +190,9 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 			return // without its secret nothing is learned; what the service knows is told
 		}
 	}
+	if len(types.Variables(spec)) > 0 {
+		return // nor with a variable in its place
+	}
 	deps := types.Deps{Clock: v.Clock, Credentials: v.credentialsFolder(), Lane: backend.NewLane(types.Transfers(c.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
 	a, err := types.Open(actx, spec, deps)
 	if err == nil {
@@ -207,17 +210,28 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 			f = causeOf(&net.DNSError{Name: host})
 		}
 	}
+	if host := placeOf(c.Endpoint()); host != "" {
+		f.mend = strings.NewReplacer("NAME", host, "ADDRESS", host).Replace(f.mend)
+	}
 	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), plain(err),
 		f.mend+" (it is configured in "+filepath.Join(v.Paths.Home, c.File)+")")
 }
 
 // hostOf is the name in an address, empty where it has none or a number.
 func hostOf(address string) string {
+	if host := placeOf(address); net.ParseIP(host) == nil {
+		return host
+	}
+	return ""
+}
+
+// placeOf is the name or the number in an address; empty where it has none.
+func placeOf(address string) string {
 	if !strings.Contains(address, "://") {
 		address = "//" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || net.ParseIP(u.Hostname()) != nil {
+	if err != nil {
 		return ""
 	}
 	return u.Hostname()

@@ -394,6 +394,25 @@ func TestCredentialsThatTheUnitDoesNotHaveAreFound(t *testing.T) {
 	w.finds("endpoint-refused")
 }
 
+// Of a type that can be synced: a variable in the place of a secret, which works in a shell and not here.
+func TestAVariableInThePlaceOfASecretIsFound(t *testing.T) {
+	w := newWorld(t)
+	w.misses("credentials-missing")
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: ${KUBO_TOKEN}\n")
+	if f := w.finds("credentials-missing"); f.Subject != "kubo" || !strings.Contains(f.What, "variable KUBO_TOKEN") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("credentials-not-in-unit")
+	w.env["KUBO_TOKEN"] = "hidden-in-the-shell"
+	f := w.finds("credentials-not-in-unit")
+	if f.Subject != "kubo" || !strings.Contains(f.What, "set in this shell") || !strings.Contains(f.Mend, "secretref:systemd:NAME") || strings.Contains(fmt.Sprint(f), "hidden") {
+		t.Errorf("%+v", f)
+	}
+	for _, code := range []string{"credentials-missing", "endpoint-refused", "backend-misconfigured", "credentials-readable"} {
+		w.misses(code)
+	}
+}
+
 func TestSecretsThatOthersCanReadAreFound(t *testing.T) {
 	w := newWorld(t)
 	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: something\n")

@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -119,7 +120,7 @@ func TestEndpointsAreToldByTheirCause(t *testing.T) {
 				t.Errorf("a node that answers: %+v", d.Findings)
 			}
 			seed(w)
-			if f := w.finds(code); f.Subject != "kubo" {
+			if f := w.finds(code); f.Subject != "kubo" || strings.Contains(f.Mend, "NAME") || code == "endpoint-name" && !strings.Contains(f.Mend, "getent hosts no-such-name.invalid") {
 				t.Errorf("%+v", f)
 			}
 		})
