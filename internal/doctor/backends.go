@@ -46,18 +46,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 	c := b.Config
 	switch {
 	case c == nil:
-		if path := rowPath(b); path != "" {
-			v.folder(ctx, b.Name, path)
-		} else if b.Row == nil || b.Row.Endpoint == "" {
-			why, mend := "only a dirty mark names it", "configure it in "+filepath.Join(v.Paths.Home, home.BackendsDir, b.Name+".yaml")
-			if b.Row != nil {
-				why = "the backend registry names it, and does not say where it is"
-			}
-			if b.IsDirty() {
-				mend += ", or give up what its mark asks for: ipfs-kit-intelligent dismiss " + b.Name
-			}
-			v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration", why, mend)
-		}
+		v.unconfigured(ctx, b)
 	case c.Err != nil:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
 	case !v.Serves(c.Type):
@@ -67,6 +56,27 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 		v.folder(ctx, b.Name, c.RootPath())
 	default:
 		v.endpoint(ctx, b)
+	}
+}
+
+// unconfigured looks at a backend without a configuration: a mark or the registry names it.
+func (v *visit) unconfigured(ctx context.Context, b *catalog.Backend) {
+	file := filepath.Join(v.Paths.Home, home.BackendsDir, b.Name+".yaml")
+	leave := "; or if there is no such backend any more: echo 'enabled: false' >" + shell(file)
+	path := rowPath(b)
+	switch {
+	case path != "", b.Row != nil && b.Row.Endpoint != "":
+		v.add("registry-only", status.SeverityInfo, b.Name, "backend "+b.Name+" has no configuration, and is served from the backend registry",
+			"a program wrote its row there, at "+b.Row.Endpoint+"; a file that is removed leaves the row", "configure it in "+file+leave)
+		if path != "" {
+			v.folder(ctx, b.Name, path)
+		}
+	case b.Row != nil:
+		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
+			"the backend registry names it, and does not say where it is", "configure it in "+file+leave)
+	default:
+		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
+			"only a dirty mark names it", "configure it in "+file+", or give up what its mark asks for: ipfs-kit-intelligent dismiss "+b.Name)
 	}
 }
 

@@ -394,6 +394,34 @@ func TestCredentialsThatTheUnitDoesNotHaveAreFound(t *testing.T) {
 	w.finds("endpoint-refused")
 }
 
+// A configuration that was removed leaves the row in the registry, by which the backend goes on; the mend ends that.
+func TestABackendThatOnlyTheRegistryNamesIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.misses("registry-only")
+	root := w.filesystem("old")
+	h, err := home.Open(w.home, home.Options{Clock: clock.System})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.UpdateRegistry(t.Context(), []home.RegistryUpdate{{Name: "old", Health: &home.RegistryHealth{Status: "healthy", Type: "filesystem", Endpoint: root, CheckedAt: time.Now()}}})
+	if err := errors.Join(err, h.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.misses("registry-only")
+	file := filepath.Join(w.home, "backends/old.yaml")
+	w.remove(file)
+	f := w.finds("registry-only")
+	if f.Subject != "old" || f.Severity != status.SeverityInfo || !strings.Contains(f.Why, root) || !strings.HasSuffix(f.Mend, "echo 'enabled: false' >"+file) {
+		t.Errorf("%+v", f)
+	}
+	w.remove(root)
+	w.finds("path-missing")
+	w.put("backends/old.yaml", "enabled: false\n")
+	w.misses("registry-only")
+	w.misses("path-missing")
+	w.misses("file-unreadable")
+}
+
 // Of a type that can be synced: a variable in the place of a secret, which works in a shell and not here.
 func TestAVariableInThePlaceOfASecretIsFound(t *testing.T) {
 	w := newWorld(t)
