@@ -325,8 +325,12 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	}
 	clk.Shift(2 * time.Minute)
 	s.mended.add(clk.Now(), 10)
-	s.arrived.add(clk.Now(), 4) // 5 and 2 a minute: 6 marks are gone in 2 minutes
-	if got := end().Sub(clk.Now()); got < 110*time.Second || got > 130*time.Second {
+	s.arrived.add(clk.Now(), 4) // 10 and 4 in the last minute: 6 marks are gone in one
+	if got := end().Sub(clk.Now()); got < 50*time.Second || got > 70*time.Second {
+		t.Errorf("clean in %s", got)
+	}
+	clk.Shift(2 * time.Minute) // 2.5 and 1 a minute since the start, and none in the last: 6 marks are gone in 4
+	if got := end().Sub(clk.Now()); got < 230*time.Second || got > 250*time.Second {
 		t.Errorf("clean in %s", got)
 	}
 	if m := s.Manager(); !m.OldestDirty.Equal(now.Add(-2 * time.Hour)) {
@@ -335,6 +339,12 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	s.arrived.add(clk.Now(), 10)
 	if !end().IsZero() {
 		t.Error("an end though more come than go")
+	}
+	// Of what came at once, most is mended, and nothing comes any more.
+	clk.Shift(2 * time.Minute)
+	s.mended.add(clk.Now(), 3)
+	if m := s.Manager(); m.DirtyPerMinute <= m.MendedPerMinute || m.ExpectedClean.Sub(clk.Now()) < 110*time.Second || m.ExpectedClean.Sub(clk.Now()) > 130*time.Second {
+		t.Errorf("after a burst: %+v", m)
 	}
 	clk.Shift(10 * time.Minute)
 	if m := s.Manager(); m.DirtyPerMinute != 0 || m.MendedPerMinute != 0 || !m.ExpectedClean.IsZero() {
