@@ -300,6 +300,32 @@ func (w *world) configure(text string) {
 	}
 }
 
+// Also on the days of 23 and 25 hours, and where the clocks are set forward at midnight.
+func TestADayBeginsWhenItBeginsInItsZone(t *testing.T) {
+	for zone, days := range map[string]map[string]string{
+		"Europe/Berlin":    {"2026-03-29T12:00": "2026-03-28T23:00Z", "2026-10-25T12:00": "2026-10-24T22:00Z"},
+		"America/Santiago": {"2026-09-06T12:00": "2026-09-06T04:00Z", "2026-09-05T12:00": "2026-09-05T04:00Z"},
+		"Asia/Beirut":      {"2026-03-29T12:00": "2026-03-28T22:00Z"},
+		"America/Havana":   {"2026-03-08T01:30": "2026-03-08T05:00Z", "2026-11-01T00:30": "2026-11-01T04:00Z"},
+		"Asia/Kolkata":     {"2026-11-26T00:10": "2026-11-25T18:30Z"},
+		"UTC":              {"2026-11-26T00:00": "2026-11-26T00:00Z"},
+	} {
+		l, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for now, want := range days {
+			at, err := time.ParseInLocation("2006-01-02T15:04", now, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := midnight(at).UTC().Format("2006-01-02T15:04Z"); got != want {
+				t.Errorf("%s in %s: since %s, want %s", now, zone, got, want)
+			}
+		}
+	}
+}
+
 // The expected end is when the marks that can be cleared are gone at the rate of now: none while more come than go, or only blocked ones are left.
 func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	w := newWorld(t)
