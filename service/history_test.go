@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/statedb"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -297,6 +299,49 @@ func (w *world) configure(text string) {
 	}
 	if err := os.WriteFile(filepath.Join(dir, "intelligent.yaml"), []byte(text), 0o644); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// Of too many kinds of trouble the one goes that was not seen for the longest time, also after a restart, which reads the latest first.
+func TestTheTroubleThatIsSeenAgainIsKept(t *testing.T) {
+	w := newWorld(t)
+	clk := &clock.Shifted{}
+	w.o.Clock = clk
+	kinds := func(s *Service) (out []string) {
+		for _, e := range s.errs["nas"] {
+			out = append(out, e.Message)
+		}
+		slices.Sort(out)
+		return out
+	}
+	s, err := New(t.Context(), w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range statedb.KeepErrors + 3 {
+		clk.Shift(time.Minute)
+		s.noteError("nas", "network", fmt.Sprintf("kind %02d", i), clk.Now())
+		clk.Shift(time.Minute)
+		s.noteError("nas", "network", "kind 00", clk.Now())
+	}
+	want := []string{"kind 00", "kind 04", "kind 05", "kind 06", "kind 07", "kind 08", "kind 09", "kind 10", "kind 11", "kind 12"}
+	if got := kinds(s); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = New(t.Context(), w.o); err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	if got := kinds(s); !slices.Equal(got, want) {
+		t.Errorf("after a restart: %q", got)
+	}
+	clk.Shift(time.Minute)
+	s.noteError("nas", "network", "kind 13", clk.Now())
+	if got := kinds(s); slices.Contains(got, "kind 04") || !slices.Contains(got, "kind 00") {
+		t.Errorf("one more: %q", got)
 	}
 }
 
