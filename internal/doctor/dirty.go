@@ -44,13 +44,16 @@ func (v *visit) dirty(context.Context) {
 		return
 	}
 	rates := fmt.Sprintf("%.1f a minute come and %.1f are mended, over the last five minutes; the oldest stands since %s", m.DirtyPerMinute, m.MendedPerMinute, m.OldestDirty.Local().Format("2006-01-02 15:04"))
+	if !m.ExpectedClean.IsZero() {
+		rates += "; at the rate of now all is clean at " + m.ExpectedClean.Local().Format("2006-01-02 15:04")
+	}
 	what := human.Count(m.DirtyBackends, "backend is dirty", "backends are dirty")
 	switch {
 	case m.Paused:
 		v.add("dirty-many", status.SeverityWarning, "", what+", and the service is paused", rates, "ipfs-kit-intelligent resume")
 	case m.MendedPerMinute == 0 && v.Clock.Now().Sub(m.OldestDirty) > stuckAfter:
-		v.add("dirty-stuck", status.SeverityError, "", what+", and none is mended: that is trouble, not load", rates, "see why: ipfs-kit-intelligent errors, ipfs-kit-intelligent tasks --state waiting_retry")
-	case m.DirtyPerMinute > m.MendedPerMinute:
+		v.add("dirty-stuck", status.SeverityError, "", what+", and none is mended: that is trouble, not load", rates, "see why: ipfs-kit-intelligent status --state dirty; ipfs-kit-intelligent errors; ipfs-kit-intelligent tasks --state waiting_retry")
+	case m.DirtyPerMinute > m.MendedPerMinute && m.ExpectedClean.IsZero(): // not a burst that came before, and goes
 		v.add("dirty-growing", status.SeverityWarning, "", what+", and more come than are mended: that is load", rates, "let more run at once: limits.tasks in intelligent.yaml; or mark less often")
 	default:
 		v.add("dirty-many", status.SeverityInfo, "", what+", and they are being mended", rates, "wait: ipfs-kit-intelligent wait --for clean")

@@ -145,6 +145,16 @@ func TestManyDirtyBackendsAreLoadOrTrouble(t *testing.T) {
 	}
 }
 
+// A burst that came within five minutes, and is being mended, is no load that grows.
+func TestABurstThatIsBeingMendedIsNotSaidToGrow(t *testing.T) {
+	w := newWorld(t)
+	w.o.Service.Manager = status.Manager{Home: w.home, Version: "1.0", DirtyBackends: 40, OldestDirty: time.Now(), DirtyPerMinute: 50, MendedPerMinute: 20, ExpectedClean: time.Now().Add(time.Minute)}
+	if f := w.finds("dirty-many"); f.Severity != status.SeverityInfo || !strings.Contains(f.Why, "all is clean at") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("dirty-growing")
+}
+
 func TestContentThatSomebodyHasIsNotMissed(t *testing.T) {
 	w := newWorld(t)
 	w.o.Service = nil

@@ -41,10 +41,17 @@ func TestManualsAreCleanForMandoc(t *testing.T) {
 		testenv.Skip(t, "mandoc is not installed")
 	}
 	for path, text := range manPages() {
-		cmd := exec.Command("mandoc", "-T", "lint", "-W", "warning")
+		cmd := exec.Command("mandoc", "-T", "lint")
 		cmd.Stdin = strings.NewReader(text)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", path, err, out)
+		out, err := cmd.CombinedOutput()
+		for line := range strings.Lines(string(out)) {
+			// What is installed on this machine, and how its index is, is not about the page.
+			if !strings.Contains(line, "referenced manual not found") && !strings.Contains(line, "outdated mandoc.db") {
+				t.Errorf("%s: %s", path, line)
+			}
+		}
+		if err != nil && len(out) == 0 {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
