@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/health"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/statedb"
@@ -151,7 +152,19 @@ func (s *Service) recallEntry(e *entry, b savedBackend) {
 	if b.Available != nil {
 		e.usage.AvailableBytes = *b.Available
 	}
+	if s.failedByConfiguration(e) {
+		e.health.Reset()
+		e.tries = nil
+	}
 	delete(s.saved, e.name)
+}
+
+// failedByConfiguration tells whether what a backend failed with last may be mended by this start:
+// the sandbox and the credentials of the unit are fixed when it begins. The caller holds mu.
+func (s *Service) failedByConfiguration(e *entry) bool {
+	return e.lastError != "" && slices.ContainsFunc(s.errs[e.name], func(x status.ErrorEntry) bool {
+		return x.Message == e.lastError && x.Class == string(backend.ClassConfiguration)
+	})
 }
 
 // save keeps what survives a restart of one backend. The caller holds mu.
