@@ -111,7 +111,7 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 		v.add("path-not-folder", status.SeverityError, name, fmt.Sprintf("%s of backend %s is no folder", path, name), "something else lies there", "name the folder in its configuration")
 		return
 	case err != nil:
-		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at its disk: dmesg, findmnt --target "+shell(path))
+		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at the path and its disk: namei -l "+shell(path)+"; findmnt --target "+shell(path)+"; dmesg")
 		return
 	}
 	switch {

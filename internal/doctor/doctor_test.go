@@ -56,6 +56,16 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 			w.remove(filepath.Join(w.dir, "disks/nas"))
 			w.write(filepath.Join(w.dir, "disks/nas"), "")
 		},
+		"home-unreadable": func(w *world) {
+			w.remove(w.home)
+			w.write(w.home, "no folder")
+		},
+		"path-trouble": func(w *world) { // a link to itself
+			w.remove(filepath.Join(w.dir, "disks/nas"))
+			if err := os.Symlink("nas", filepath.Join(w.dir, "disks/nas")); err != nil {
+				w.t.Fatal(err)
+			}
+		},
 		"credentials-missing": func(w *world) {
 			w.configure("kubo", "type: ipfs\nenabled: true\napi_url: http://127.0.0.1:1\nusername: me\n")
 		},

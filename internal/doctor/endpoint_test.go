@@ -14,11 +14,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
 )
 
 func currentUser(t *testing.T) string {
@@ -124,6 +128,16 @@ func TestEndpointsAreToldByTheirCause(t *testing.T) {
 				t.Errorf("%+v", f)
 			}
 		})
+	}
+}
+
+// A machine without a way there answers at once, as the kernel says it.
+func TestWhereNoWayLeadsIsToldAsThat(t *testing.T) {
+	for _, no := range []syscall.Errno{syscall.ENETUNREACH, syscall.EHOSTUNREACH} {
+		err := &backend.Error{Class: backend.ClassNetwork, Op: "ask the node", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", no)}}
+		if c := causeOf(err); c.code != "endpoint-no-route" || !strings.Contains(c.mend, "ip route get") {
+			t.Errorf("%v: %+v", no, c)
+		}
 	}
 }
 

@@ -100,6 +100,33 @@ func TestEachCodeOfDoctorHasOneRow(t *testing.T) {
 	}
 }
 
+func TestEachCodeOfDoctorIsSeededInATest(t *testing.T) {
+	root := testenv.Source(t)
+	page, err := doctorPage(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	for _, dir := range []string{"internal/doctor", "service"} {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(data)
+		}
+	}
+	for _, line := range strings.Split(page, "\n") {
+		if code, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` | "); ok && !strings.Contains(tests.String(), code) {
+			t.Errorf("no test has %s found", code)
+		}
+	}
+}
+
 func TestTheConfigurationOfTheManualIsRight(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "intelligent.yaml"), []byte(configurationExample), 0o600); err != nil {
