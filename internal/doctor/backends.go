@@ -65,6 +65,9 @@ func (v *visit) unconfigured(ctx context.Context, b *catalog.Backend) {
 	leave := "; or if there is no such backend any more: echo 'enabled: false' >" + shell(file)
 	path := rowPath(b)
 	switch {
+	case b.Row != nil && !v.Serves(b.Type()):
+		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, b.Row.Type),
+			"types that can: "+strings.Join(types.Names(), ", ")+"; only the backend registry names it", "leave it to ipfs_kit, so that it is not counted: echo 'enabled: false' >"+shell(file))
 	case path != "", b.Row != nil && b.Row.Endpoint != "":
 		v.add("registry-only", status.SeverityInfo, b.Name, "backend "+b.Name+" has no configuration, and is served from the backend registry",
 			"a program wrote its row there, at "+b.Row.Endpoint+"; a file that is removed leaves the row", "configure it in "+file+leave)

@@ -69,8 +69,9 @@ func (v *visit) content(ctx context.Context) {
 		return
 	}
 	var held map[string]bool
+	found := v.said()
 	v.each(func(b *catalog.Backend) {
-		if ctx.Err() != nil || !b.IsDirty() {
+		if ctx.Err() != nil || !b.IsDirty() || unusable(found, b.Name) {
 			return
 		}
 		missing, first := 0, ""
@@ -97,9 +98,7 @@ func (v *visit) content(ctx context.Context) {
 func (v *visit) blocked(mend string) {
 	found := v.said()
 	for _, b := range v.Service.Blocked {
-		if slices.ContainsFunc(found, func(f status.Finding) bool {
-			return f.Subject == b.Name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter") || f.Code == "file-unreadable" && v.markOf(b.Name, f.Subject)
-		}) {
+		if unusable(found, b.Name) || slices.ContainsFunc(found, func(f status.Finding) bool { return f.Code == "file-unreadable" && v.markOf(b.Name, f.Subject) }) {
 			continue // that is what it waits for
 		}
 		if !status.WantsContent(b.Blocked) {
@@ -111,6 +110,13 @@ func (v *visit) blocked(mend string) {
 		v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for content that nobody here has", b.Blocked,
 			"see which: ipfs-kit-intelligent sync --dry-run --backend "+b.Name+"; "+mend+b.Name)
 	}
+}
+
+// unusable tells whether a backend was found that nothing can be done with: its configuration is what it waits for.
+func unusable(found []status.Finding, name string) bool {
+	return slices.ContainsFunc(found, func(f status.Finding) bool {
+		return f.Subject == name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter")
+	})
 }
 
 // markOf tells whether a file that can't be read is a mark of a backend.

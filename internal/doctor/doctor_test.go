@@ -434,6 +434,12 @@ func TestABackendThatOnlyTheRegistryNamesIsTold(t *testing.T) {
 	if f.Subject != "old" || f.Severity != status.SeverityInfo || !strings.Contains(f.Why, root) || !strings.HasSuffix(f.Mend, "echo 'enabled: false' >"+file) {
 		t.Errorf("%+v", f)
 	}
+	w.o.Serves = func(typ string) bool { return typ == "ipfs" }
+	if f := w.finds("no-adapter"); !strings.HasSuffix(w.of("no-adapter", "old").Mend, "echo 'enabled: false' >"+file) {
+		t.Errorf("%+v", f)
+	}
+	w.misses("registry-only")
+	w.o.Serves = nil
 	w.remove(root)
 	w.finds("path-missing")
 	w.put("backends/old.yaml", "enabled: false\n")
@@ -567,6 +573,11 @@ func TestWhatABackendThatCannotBeUsedWaitsForIsSaidOnce(t *testing.T) {
 	w.o.Service.Blocked = []status.Backend{{Name: "pigeon", Blocked: "type has no adapter"}}
 	w.finds("no-adapter")
 	w.misses("content-without-source")
+	service := w.o.Service
+	w.o.Service = nil
+	w.mark("pigeon", time.Now(), aCID)
+	w.misses("content-without-source")
+	w.o.Service = service
 	w.mark("ghost", time.Now(), aCID)
 	if f := w.finds("backend-misconfigured"); f.Subject != "ghost" || !strings.Contains(f.Why, "only a dirty mark") || !strings.Contains(f.Mend, "dismiss ghost") {
 		t.Errorf("%+v", f)
