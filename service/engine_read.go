@@ -31,11 +31,20 @@ func (s *Service) manager() status.Manager {
 	if m.DirtyBackends > 0 {
 		var marks int
 		m.OldestDirty, marks = s.standing()
-		if gain := m.MendedPerMinute - m.DirtyPerMinute; gain > 0 && marks > 0 { // figured once a slot, so that it does not differ each time it is read
+		if gain := s.gain(now); gain > 0 && marks > 0 { // figured once a slot, so that it does not differ each time it is read
 			m.ExpectedClean = now.Truncate(rateSlot).Add(time.Duration(float64(marks) / gain * float64(time.Minute)))
 		}
 	}
 	return m
+}
+
+// gain is how many marks fewer there are each minute, as it is now. Of a burst that came at once that is what
+// is mended since, though all together more came than went in the last five minutes. It needs mu.
+func (s *Service) gain(now time.Time) float64 {
+	if last := s.mended.lastMinute(now) - s.arrived.lastMinute(now); last > 0 {
+		return last
+	}
+	return s.mended.perMinute(now) - s.arrived.perMinute(now)
 }
 
 // standing says when the oldest standing mark was made, and how many marks stand

@@ -98,8 +98,7 @@ const (
 
 // historyFacts sums up today, the last seven days and the last thirty.
 func (s *Service) historyFacts(ctx context.Context, now time.Time) (status.HistoryFacts, error) {
-	y, m, d := now.Date()
-	since := []time.Time{time.Date(y, m, d, 0, 0, 0, 0, now.Location()), now.Add(-7 * 24 * time.Hour), now.Add(-30 * 24 * time.Hour)}
+	since := []time.Time{midnight(now), now.Add(-7 * 24 * time.Hour), now.Add(-30 * 24 * time.Hour)}
 	sums, err := s.hist.Sums(ctx, since...)
 	if err != nil {
 		return status.HistoryFacts{}, err
@@ -112,4 +111,14 @@ func (s *Service) historyFacts(ctx context.Context, now time.Time) (status.Histo
 			FixedChecks: t.Spent.Backends / fixedCheck.Seconds(), Probes: t.Probes, FixedCopies: t.Spent.Copies / fixedBackup.Seconds(), Copies: t.Copies}
 	}
 	return status.HistoryFacts{Today: out[0], Week: out[1], Month: out[2]}, nil
+}
+
+// midnight is when the day of a time began in its zone. Where clocks are set forward at midnight there is none: then it is when that was done.
+func midnight(now time.Time) time.Time {
+	y, m, d := now.Date()
+	t := time.Date(y, m, d, 0, 0, 0, 0, now.Location())
+	if t.Day() != d { // an hour of yesterday, by the old offset
+		_, t = t.ZoneBounds()
+	}
+	return t
 }

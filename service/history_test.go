@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/statedb"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -300,6 +302,75 @@ func (w *world) configure(text string) {
 	}
 }
 
+// Of too many kinds of trouble the one goes that was not seen for the longest time, also after a restart, which reads the latest first.
+func TestTheTroubleThatIsSeenAgainIsKept(t *testing.T) {
+	w := newWorld(t)
+	clk := &clock.Shifted{}
+	w.o.Clock = clk
+	kinds := func(s *Service) (out []string) {
+		for _, e := range s.errs["nas"] {
+			out = append(out, e.Message)
+		}
+		slices.Sort(out)
+		return out
+	}
+	s, err := New(t.Context(), w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range statedb.KeepErrors + 3 {
+		clk.Shift(time.Minute)
+		s.noteError("nas", "network", fmt.Sprintf("kind %02d", i), clk.Now())
+		clk.Shift(time.Minute)
+		s.noteError("nas", "network", "kind 00", clk.Now())
+	}
+	want := []string{"kind 00", "kind 04", "kind 05", "kind 06", "kind 07", "kind 08", "kind 09", "kind 10", "kind 11", "kind 12"}
+	if got := kinds(s); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = New(t.Context(), w.o); err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	if got := kinds(s); !slices.Equal(got, want) {
+		t.Errorf("after a restart: %q", got)
+	}
+	clk.Shift(time.Minute)
+	s.noteError("nas", "network", "kind 13", clk.Now())
+	if got := kinds(s); slices.Contains(got, "kind 04") || !slices.Contains(got, "kind 00") {
+		t.Errorf("one more: %q", got)
+	}
+}
+
+// Also on the days of 23 and 25 hours, and where the clocks are set forward at midnight.
+func TestADayBeginsWhenItBeginsInItsZone(t *testing.T) {
+	for zone, days := range map[string]map[string]string{
+		"Europe/Berlin":    {"2026-03-29T12:00": "2026-03-28T23:00Z", "2026-10-25T12:00": "2026-10-24T22:00Z"},
+		"America/Santiago": {"2026-09-06T12:00": "2026-09-06T04:00Z", "2026-09-05T12:00": "2026-09-05T04:00Z"},
+		"Asia/Beirut":      {"2026-03-29T12:00": "2026-03-28T22:00Z"},
+		"America/Havana":   {"2026-03-08T01:30": "2026-03-08T05:00Z", "2026-11-01T00:30": "2026-11-01T04:00Z"},
+		"Asia/Kolkata":     {"2026-11-26T00:10": "2026-11-25T18:30Z"},
+		"UTC":              {"2026-11-26T00:00": "2026-11-26T00:00Z"},
+	} {
+		l, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for now, want := range days {
+			at, err := time.ParseInLocation("2006-01-02T15:04", now, l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := midnight(at).UTC().Format("2006-01-02T15:04Z"); got != want {
+				t.Errorf("%s in %s: since %s, want %s", now, zone, got, want)
+			}
+		}
+	}
+}
+
 // The expected end is when the marks that can be cleared are gone at the rate of now: none while more come than go, or only blocked ones are left.
 func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	w := newWorld(t)
@@ -325,8 +396,12 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	}
 	clk.Shift(2 * time.Minute)
 	s.mended.add(clk.Now(), 10)
-	s.arrived.add(clk.Now(), 4) // 5 and 2 a minute: 6 marks are gone in 2 minutes
-	if got := end().Sub(clk.Now()); got < 110*time.Second || got > 130*time.Second {
+	s.arrived.add(clk.Now(), 4) // 10 and 4 in the last minute: 6 marks are gone in one
+	if got := end().Sub(clk.Now()); got < 50*time.Second || got > 70*time.Second {
+		t.Errorf("clean in %s", got)
+	}
+	clk.Shift(2 * time.Minute) // 2.5 and 1 a minute since the start, and none in the last: 6 marks are gone in 4
+	if got := end().Sub(clk.Now()); got < 230*time.Second || got > 250*time.Second {
 		t.Errorf("clean in %s", got)
 	}
 	if m := s.Manager(); !m.OldestDirty.Equal(now.Add(-2 * time.Hour)) {
@@ -335,6 +410,12 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	s.arrived.add(clk.Now(), 10)
 	if !end().IsZero() {
 		t.Error("an end though more come than go")
+	}
+	// Of what came at once, most is mended, and nothing comes any more.
+	clk.Shift(2 * time.Minute)
+	s.mended.add(clk.Now(), 3)
+	if m := s.Manager(); m.DirtyPerMinute <= m.MendedPerMinute || m.ExpectedClean.Sub(clk.Now()) < 110*time.Second || m.ExpectedClean.Sub(clk.Now()) > 130*time.Second {
+		t.Errorf("after a burst: %+v", m)
 	}
 	clk.Shift(10 * time.Minute)
 	if m := s.Manager(); m.DirtyPerMinute != 0 || m.MendedPerMinute != 0 || !m.ExpectedClean.IsZero() {

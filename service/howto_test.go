@@ -208,6 +208,31 @@ fresh() { cd ~; systemctl --user stop $U; systemctl --user reset-failed $U 2>/de
 	}
 }
 
+var link = regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+
+func TestEveryLinkOfTheDocumentsLeadsToAFile(t *testing.T) {
+	reference, err := filepath.Glob(filepath.Join(testenv.Source(t), "docs/reference/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, file := range append(documents(t), reference...) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(data), -1) {
+			n++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s: %s leads nowhere: %v", filepath.Base(file), m[0], err)
+			}
+		}
+	}
+	if n < 40 {
+		t.Errorf("only %d links were found", n)
+	}
+}
+
 var inline = regexp.MustCompile("`(ipfs-kit-intelligent |ipfs-kit daemon intelligent )?([a-z][^`]*)`")
 
 // Commands within a text are not run, but are there, with their flags.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/health"
 	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/statedb"
@@ -77,7 +78,7 @@ func (s *Service) recall(ctx context.Context) error {
 		return errors.Join(err, s.db.Close())
 	}
 	for _, e := range list {
-		if len(s.errs[e.Backend]) < maxErrors {
+		if len(s.errs[e.Backend]) < statedb.KeepErrors {
 			s.errs[e.Backend] = append(s.errs[e.Backend], e)
 		}
 	}
@@ -151,7 +152,19 @@ func (s *Service) recallEntry(e *entry, b savedBackend) {
 	if b.Available != nil {
 		e.usage.AvailableBytes = *b.Available
 	}
+	if s.failedByConfiguration(e) {
+		e.health.Reset()
+		e.tries = nil
+	}
 	delete(s.saved, e.name)
+}
+
+// failedByConfiguration tells whether what a backend failed with last may be mended by this start:
+// the sandbox and the credentials of the unit are fixed when it begins. The caller holds mu.
+func (s *Service) failedByConfiguration(e *entry) bool {
+	return e.lastError != "" && slices.ContainsFunc(s.errs[e.name], func(x status.ErrorEntry) bool {
+		return x.Message == e.lastError && x.Class == string(backend.ClassConfiguration)
+	})
 }
 
 // save keeps what survives a restart of one backend. The caller holds mu.
@@ -243,10 +256,7 @@ func (s *Service) journalRequest(ctx context.Context, name string, r request, no
 	return s.db.AddRequest(ctx, statedb.Request{ID: r.ID, Kind: r.Kind, Backend: name, Created: now, Body: body})
 }
 
-// maxErrors bounds the kinds of trouble that are kept of one backend.
-const maxErrors = 10
-
-// noteError counts one kind of trouble. The caller holds mu.
+// noteError counts one kind of trouble; of too many the one that was not seen for the longest time goes. The caller holds mu.
 func (s *Service) noteError(name, class, message string, now time.Time) {
 	list := s.errs[name]
 	for i := range list {
@@ -259,8 +269,15 @@ func (s *Service) noteError(name, class, message string, now time.Time) {
 	}
 	entry := status.ErrorEntry{Backend: name, Class: class, Message: message, First: now, Last: now, Count: 1}
 	s.db.SaveError(entry)
-	if len(list) >= maxErrors {
-		list = list[1:]
+	if len(list) < statedb.KeepErrors {
+		s.errs[name] = append(list, entry)
+		return
 	}
-	s.errs[name] = append(list, entry)
+	oldest := 0
+	for i := range list {
+		if list[i].Last.Before(list[oldest].Last) {
+			oldest = i
+		}
+	}
+	list[oldest] = entry
 }

@@ -25,14 +25,24 @@ func (r *rate) add(now time.Time, n uint32) {
 }
 
 // perMinute is the mean over the window, or since it began where that is shorter.
-func (r *rate) perMinute(now time.Time) float64 {
+func (r *rate) perMinute(now time.Time) float64 { return r.over(now, len(r.slots)) }
+
+// lastMinute is the mean over the last minute: what is long past says little about what comes.
+func (r *rate) lastMinute(now time.Time) float64 {
+	return r.over(now, int(time.Minute/rateSlot)+1) // of the oldest and the newest slot a part
+}
+
+// over is the mean over the last slots.
+func (r *rate) over(now time.Time, slots int) float64 {
 	since := r.advance(now)
 	var sum uint64
-	for _, n := range r.slots {
-		sum += uint64(n)
+	for i := range int64(slots) {
+		if n := r.last - i; n >= 0 {
+			sum += uint64(r.slots[n%int64(len(r.slots))])
+		}
 	}
 	// The slot of now has just begun: the window is that much shorter.
-	window := rateWindow - rateSlot + since%rateSlot
+	window := time.Duration(slots-1)*rateSlot + since%rateSlot
 	return float64(sum) / min(max(since, rateLeast), window).Minutes()
 }
 

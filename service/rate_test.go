@@ -59,6 +59,27 @@ func TestSteadyRateIsSteadyAndDecaysToNothing(t *testing.T) {
 	})
 }
 
+func TestTheLastMinuteForgetsABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r rate
+		r.add(clock.System.Now(), 1000)
+		if got := r.lastMinute(clock.System.Now()); got != 1000 {
+			t.Errorf("at once: %v", got)
+		}
+		for i := range 300 { // then two a second
+			time.Sleep(time.Second)
+			r.add(clock.System.Now(), 2)
+			if got := r.lastMinute(clock.System.Now()); i > 70 && math.Abs(got-120) > 5 {
+				t.Fatalf("after %d s: %v a minute", i, got)
+			}
+		}
+		time.Sleep(71 * time.Second)
+		if got := r.lastMinute(clock.System.Now()); got != 0 {
+			t.Errorf("after a quiet minute: %v", got)
+		}
+	})
+}
+
 func TestRateOutlivesAClockThatIsSetWrong(t *testing.T) {
 	var r rate
 	now := time.Now().Round(0)

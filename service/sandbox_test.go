@@ -113,6 +113,41 @@ func TestAFolderThatTheSandboxHidesIsToldAsThat(t *testing.T) {
 	})
 }
 
+// Mounts and credentials are fixed at the start: a new one may have mended what failed before, however often it did.
+func TestWhatTheUnitsSettingsForbadeIsTriedAgainAtTheNextStart(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.o.Mounts = func() ([]fsys.Mount, error) {
+		return []fsys.Mount{{Point: "/", ReadOnly: true}, {Point: w.home}}, nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := New(ctx, w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx, nil) }()
+	w.s = s
+	w.until("it failed", func() bool { b, ok := s.Backend("nas"); return ok && b.ErrorCount > 0 })
+	s.mu.Lock()
+	e := s.entries["nas"]
+	for range 8 { // the next try would be minutes away
+		e.health.Failure(s.clk.Now(), "nas", true, s.healthRules())
+	}
+	e.changed = true
+	s.mu.Unlock()
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	w.o.Mounts = nil
+	s, _ = w.started()
+	w.until("it works", func() bool {
+		b, ok := s.Backend("nas")
+		return ok && b.LastError == "" && b.ErrorCount == 0 && !b.LastCheck.IsZero()
+	})
+}
+
 // Where a link leads is what counts: the link itself can be seen.
 func TestALinkIntoAFolderThatTheSandboxHidesIsToldAsThat(t *testing.T) {
 	w := newWorld(t)

@@ -42,7 +42,7 @@ var helps = map[string]help{
 	"status": {`How the service and its backends are. Without names: those that need
 attention, the pressing first, at most 100.`,
 		[]string{"status", "status nas --json", "status --state dirty"}, []string{"7 there is no such backend"}},
-	"insights": {"All backends and buckets in numbers: what has to be synced and backed up, how\noften each CID is stored, and what happened today, in a week and a month.",
+	"insights": {"All backends and buckets in numbers: what has to be synced and backed up, how\noften each CID is stored, and what happened today and in 7 and 30 days.",
 		[]string{"insights"}, nil},
 	"health": {"What is wrong with the service and its backends, and what to do about it. What\nkeeps the service from running, doctor says.",
 		[]string{"health", "health --quiet || echo look at it"}, []string{"0 nothing is wrong", "4 something is wrong"}},

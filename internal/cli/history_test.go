@@ -60,6 +60,7 @@ func pastLines(t *testing.T) []byte {
 	}
 	add(status.HistorySum(status.SumLine{What: status.HistoryChecks, Resolution: status.ResolutionDay, Time: at.AddDate(0, 0, -60), Backend: "nas", Kind: status.KindHealthCheck,
 		Count: 6, OK: 5, Timed: 5, Least: time.Millisecond, Most: 3 * time.Millisecond, Total: 10 * time.Millisecond}))
+	add(status.HistorySum(status.SumLine{What: status.HistoryChecks, Resolution: status.ResolutionHour, Time: at.AddDate(0, 0, -9), Backend: "nas", Kind: status.KindPinSync, Count: 3}))
 	add(status.HistorySum(status.SumLine{What: status.HistoryTransitions, Resolution: status.ResolutionHour, Time: at.AddDate(0, 0, -9), Backend: "nas", Count: 2, OK: 2, Timed: 2, Most: time.Second, Total: 2 * time.Second}))
 	add(status.HistorySum(status.SumLine{What: status.HistoryTasks, Resolution: status.ResolutionHour, Time: at.AddDate(0, 0, -9), Backend: "nas", Kind: status.KindPinSync, Count: 2, OK: 1}))
 	add(status.HistoryCheck(status.CheckLine{Time: at, Backend: "nas", By: status.KindHealthCheck, OK: true, LatencyMS: 2.5}))
@@ -90,7 +91,7 @@ func TestHistoryAsTextIsWholeAndSumsUp(t *testing.T) {
 	}
 	for _, want := range []string{"nas: 6 checks, 5 well, 2.0 ms on average", "nas: clean 2 times, dirty for 1 s on average", "pin_sync: 2, 1 done", "node: check failed: network (pin_sync)",
 		"healthy → unhealthy: refused", "clean, was dirty for 4 s (given up by a person)", "pin_sync done in 3 s: 12 stored", "pin_sync failed", "dirty_monitor: worker was replaced: panic: oh",
-		"8 checks (75% went well)", "clean 3 times after 2 s on average", "4 tasks (1 failed)", "1 change of health", "1 worker replaced"} {
+		"11 checks (54.55% went well)", "clean 3 times after 2 s on average", "4 tasks (2 done)", "2026-09-26 UTC       nas: 6 checks", "nas: 3 checks, 0 well (pin_sync)", "1 change of health", "1 worker replaced"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -100,6 +101,24 @@ func TestHistoryAsTextIsWholeAndSumsUp(t *testing.T) {
 	}
 	a, out = historyApp(false)
 	if err := a.showHistory(bytes.NewReader(pastLines(t)), status.HistoryQuery{What: status.HistoryChecks}); err != nil || !strings.Contains(out.String(), "check went well in 2.5 ms") {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
+// elsewhere is a clock in another zone.
+type elsewhere struct{ clock.Clock }
+
+func (elsewhere) Now() time.Time { return time.Now().In(time.FixedZone("there", -8*3600)) }
+
+// A sum of a day is one of UTC, in whatever zone it is read.
+func TestADayOfHistoryIsNamedByItsDate(t *testing.T) {
+	a, out := historyApp(false)
+	a.clk = elsewhere{clock.System}
+	line, err := status.HistorySum(status.SumLine{What: status.HistoryTasks, Resolution: status.ResolutionDay, Time: time.Date(2026, 9, 26, 0, 0, 0, 0, time.UTC), Backend: "nas", Kind: status.KindPinSync, Count: 1, OK: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.showHistory(bytes.NewReader(line), status.HistoryQuery{}); err != nil || !strings.HasPrefix(out.String(), "2026-09-26 UTC       nas: pin_sync: 1, 1 done") {
 		t.Errorf("%v %s", err, out)
 	}
 }

@@ -17,11 +17,11 @@ type historyText struct {
 	a   *app
 	all bool
 
-	checks, checksOK, tasks, failed int64
-	cleared                         int64
-	dirty                           float64
-	changes, workers                int64
-	lines                           int
+	checks, checksOK, tasks, done int64
+	cleared                       int64
+	dirty                         float64
+	changes, workers              int64
+	lines                         int
 }
 
 // show prints one line, or only counts it.
@@ -49,8 +49,8 @@ func (h *historyText) show(l *historyLine) error {
 			return nil // it is told as a check
 		}
 		h.tasks++
-		if l.State == status.TaskFailed {
-			h.failed++
+		if l.State == status.TaskDone {
+			h.done++
 		}
 		text = h.taskText(l)
 	case status.HistoryTransitions:
@@ -64,7 +64,7 @@ func (h *historyText) show(l *historyLine) error {
 	default:
 		return nil // a subject that a newer service knows
 	}
-	h.print(l.Time, "2006-01-02 15:04:05", subject, text)
+	h.print(l.Time, "2006-01-02 15:04:05", h.here(), subject, text)
 	return nil
 }
 
@@ -128,7 +128,7 @@ func (h *historyText) showSum(l *historyLine) error {
 	if err := json.Unmarshal(l.OK, &ok); err != nil {
 		return errNoSum
 	}
-	spread := func(raw json.RawMessage) (s struct{ Mean, Sum float64 }, err error) {
+	spread := func(raw json.RawMessage) (s struct{ Count, Mean, Sum float64 }, err error) {
 		if len(raw) == 0 || string(raw) == "null" {
 			return s, nil
 		}
@@ -149,9 +149,14 @@ func (h *historyText) showSum(l *historyLine) error {
 		if err != nil {
 			return err
 		}
-		text = fmt.Sprintf("%s, %d well, %s on average%s", human.Count(l.Count, "check", "checks"), ok, millis(s.Mean), by(l.By))
+		text = fmt.Sprintf("%s, %d well", human.Count(l.Count, "check", "checks"), ok)
+		if s.Count > 0 { // of some it is not measured
+			text += ", " + millis(s.Mean) + " on average"
+		}
+		text += by(l.By)
 	case status.HistoryTasks:
 		h.tasks += l.Count
+		h.done += ok
 		text = fmt.Sprintf("%s: %d, %d done", l.Kind, l.Count, ok)
 	case status.HistoryTransitions:
 		s, err := spread(l.Dirty)
@@ -162,11 +167,11 @@ func (h *historyText) showSum(l *historyLine) error {
 		h.dirty += s.Sum
 		text = fmt.Sprintf("clean %s, dirty for %s on average", times(l.Count), short(time.Duration(s.Mean*float64(time.Second))))
 	}
-	layout := "2006-01-02 15h     "
-	if l.Resolution == status.ResolutionDay {
-		layout = "2006-01-02         "
+	if l.Resolution == status.ResolutionDay { // it is one of UTC, and may begin the day before here
+		h.print(l.Time, "2006-01-02 UTC     ", time.UTC, l.Backend, text)
+		return nil
 	}
-	h.print(l.Time, layout, l.Backend, text)
+	h.print(l.Time, "2006-01-02 15h     ", h.here(), l.Backend, text)
 	return nil
 }
 
@@ -178,12 +183,15 @@ func times(n int64) string {
 }
 
 // print writes one line, of a terminal as many as it takes.
-func (h *historyText) print(stamp, layout, subject, text string) {
+func (h *historyText) print(stamp, layout string, zone *time.Location, subject, text string) {
 	if t, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
-		stamp = t.In(h.a.clk.Now().Location()).Format(layout)
+		stamp = t.In(zone).Format(layout)
 	}
 	h.a.line(stamp+"  "+subject+": "+text, "    ")
 }
+
+// here is the zone of who reads.
+func (h *historyText) here() *time.Location { return h.a.clk.Now().Location() }
 
 // tidy takes from what others wrote all that could move the cursor or paint.
 func (l *historyLine) tidy() {
@@ -225,7 +233,7 @@ func (h *historyText) sumUp(q status.HistoryQuery) {
 	}
 	add(h.checks > 0, "%s (%.4g%% went well)", human.Count(h.checks, "check", "checks"), 100*float64(h.checksOK)/max(float64(h.checks), 1))
 	add(h.cleared > 0, "clean %s after %s on average", times(h.cleared), short(time.Duration(h.dirty/max(float64(h.cleared), 1)*float64(time.Second))))
-	add(h.tasks > 0, "%s (%d failed)", human.Count(h.tasks, "task", "tasks"), h.failed)
+	add(h.tasks > 0, "%s (%d done)", human.Count(h.tasks, "task", "tasks"), h.done)
 	add(h.changes > 0, "%s of health", human.Count(h.changes, "change", "changes"))
 	add(h.workers > 0, "%s replaced", human.Count(h.workers, "worker", "workers"))
 	if len(parts) == 0 {

@@ -46,18 +46,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 	c := b.Config
 	switch {
 	case c == nil:
-		if path := rowPath(b); path != "" {
-			v.folder(ctx, b.Name, path)
-		} else if b.Row == nil || b.Row.Endpoint == "" {
-			why, mend := "only a dirty mark names it", "configure it in "+filepath.Join(v.Paths.Home, home.BackendsDir, b.Name+".yaml")
-			if b.Row != nil {
-				why = "the backend registry names it, and does not say where it is"
-			}
-			if b.IsDirty() {
-				mend += ", or give up what its mark asks for: ipfs-kit-intelligent dismiss " + b.Name
-			}
-			v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration", why, mend)
-		}
+		v.unconfigured(ctx, b)
 	case c.Err != nil:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
 	case !v.Serves(c.Type):
@@ -67,6 +56,30 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 		v.folder(ctx, b.Name, c.RootPath())
 	default:
 		v.endpoint(ctx, b)
+	}
+}
+
+// unconfigured looks at a backend without a configuration: a mark or the registry names it.
+func (v *visit) unconfigured(ctx context.Context, b *catalog.Backend) {
+	file := filepath.Join(v.Paths.Home, home.BackendsDir, b.Name+".yaml")
+	leave := "; or if there is no such backend any more: echo 'enabled: false' >" + shell(file)
+	path := rowPath(b)
+	switch {
+	case b.Row != nil && !v.Serves(b.Type()):
+		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, b.Row.Type),
+			"types that can: "+strings.Join(types.Names(), ", ")+"; only the backend registry names it", "leave it to ipfs_kit, so that it is not counted: echo 'enabled: false' >"+shell(file))
+	case path != "", b.Row != nil && b.Row.Endpoint != "":
+		v.add("registry-only", status.SeverityInfo, b.Name, "backend "+b.Name+" has no configuration, and is served from the backend registry",
+			"a program wrote its row there, at "+b.Row.Endpoint+"; a file that is removed leaves the row", "configure it in "+file+leave)
+		if path != "" {
+			v.folder(ctx, b.Name, path)
+		}
+	case b.Row != nil:
+		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
+			"the backend registry names it, and does not say where it is", "configure it in "+file+leave)
+	default:
+		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
+			"only a dirty mark names it", "configure it in "+file+", or give up what its mark asks for: ipfs-kit-intelligent dismiss "+b.Name)
 	}
 }
 
@@ -91,7 +104,7 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 		return
 	case errors.Is(err, fs.ErrNotExist):
 		v.add("path-missing", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is not there", path, name),
-			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir "+shell(path))
+			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir -p "+shell(path))
 		return
 	case errors.Is(err, fs.ErrPermission):
 		v.add("path-forbidden", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is hidden by permissions", path, name), err.Error(),
@@ -101,7 +114,7 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 		v.add("path-not-folder", status.SeverityError, name, fmt.Sprintf("%s of backend %s is no folder", path, name), "something else lies there", "name the folder in its configuration")
 		return
 	case err != nil:
-		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at its disk: dmesg, findmnt --target "+shell(path))
+		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at the path and its disk: namei -l "+shell(path)+"; findmnt --target "+shell(path)+"; dmesg")
 		return
 	}
 	switch {
@@ -190,6 +203,9 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 			return // without its secret nothing is learned; what the service knows is told
 		}
 	}
+	if len(types.Variables(spec)) > 0 {
+		return // nor with a variable in its place
+	}
 	deps := types.Deps{Clock: v.Clock, Credentials: v.credentialsFolder(), Lane: backend.NewLane(types.Transfers(c.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
 	a, err := types.Open(actx, spec, deps)
 	if err == nil {
@@ -207,17 +223,28 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 			f = causeOf(&net.DNSError{Name: host})
 		}
 	}
+	if host := placeOf(c.Endpoint()); host != "" {
+		f.mend = strings.NewReplacer("NAME", host, "ADDRESS", host).Replace(f.mend)
+	}
 	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), plain(err),
 		f.mend+" (it is configured in "+filepath.Join(v.Paths.Home, c.File)+")")
 }
 
 // hostOf is the name in an address, empty where it has none or a number.
 func hostOf(address string) string {
+	if host := placeOf(address); net.ParseIP(host) == nil {
+		return host
+	}
+	return ""
+}
+
+// placeOf is the name or the number in an address; empty where it has none.
+func placeOf(address string) string {
 	if !strings.Contains(address, "://") {
 		address = "//" + address
 	}
 	u, err := url.Parse(address)
-	if err != nil || net.ParseIP(u.Hostname()) != nil {
+	if err != nil {
 		return ""
 	}
 	return u.Hostname()

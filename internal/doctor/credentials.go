@@ -63,6 +63,7 @@ func (v *visit) credentials(ctx context.Context) {
 		if v.Serves(c.Type) {
 			v.exposed(ctx, c)
 			v.references(ctx, b)
+			v.variables(b)
 		}
 		for _, s := range v.needs(c) {
 			value := c.String(s.keys...)
@@ -80,7 +81,8 @@ func (v *visit) credentials(ctx context.Context) {
 // exposed finds a file with secrets that other users of this machine can read.
 func (v *visit) exposed(ctx context.Context, c *home.Config) {
 	for key, value := range c.Settings.All() {
-		if !redact.Holds(key, value) {
+		text, _ := value.(string) //nolint:errcheck // another type of value is no variable
+		if _, named := types.Variable(text); named || !redact.Holds(key, value) {
 			continue
 		}
 		file := filepath.Join(v.Paths.Home, c.File)
@@ -106,6 +108,20 @@ func othersRead(file string) (bool, error) {
 		if dir == filepath.Dir(dir) {
 			return true, nil
 		}
+	}
+}
+
+// variables finds secrets that a configuration takes from a variable, as programs in a shell may: the service fills none in.
+func (v *visit) variables(b *catalog.Backend) {
+	mend := "write the value itself into " + filepath.Join(v.Paths.Home, b.Config.File) + " (mode 0600), or have the unit load it: secretref:systemd:NAME there, and LoadCredential=NAME:/path/of/its/file in a drop-in"
+	for key, name := range types.Variables(types.Spec{String: b.Config.String}) {
+		if v.Getenv(name) != "" {
+			v.add("credentials-not-in-unit", status.SeverityError, b.Name, fmt.Sprintf("backend %s: %s names the variable %s, which is set in this shell, and the service does not see it", b.Name, key, name),
+				"a service has the environment of its manager, not that of a shell, and variables in configurations are not filled in", mend)
+			continue
+		}
+		v.add("credentials-missing", status.SeverityError, b.Name, fmt.Sprintf("backend %s: %s names the variable %s, and nothing fills it in", b.Name, key, name),
+			"variables in configurations are not filled in", mend)
 	}
 }
 

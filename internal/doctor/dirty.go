@@ -44,13 +44,16 @@ func (v *visit) dirty(context.Context) {
 		return
 	}
 	rates := fmt.Sprintf("%.1f a minute come and %.1f are mended, over the last five minutes; the oldest stands since %s", m.DirtyPerMinute, m.MendedPerMinute, m.OldestDirty.Local().Format("2006-01-02 15:04"))
+	if !m.ExpectedClean.IsZero() {
+		rates += "; at the rate of now all is clean at " + m.ExpectedClean.Local().Format("2006-01-02 15:04")
+	}
 	what := human.Count(m.DirtyBackends, "backend is dirty", "backends are dirty")
 	switch {
 	case m.Paused:
 		v.add("dirty-many", status.SeverityWarning, "", what+", and the service is paused", rates, "ipfs-kit-intelligent resume")
 	case m.MendedPerMinute == 0 && v.Clock.Now().Sub(m.OldestDirty) > stuckAfter:
-		v.add("dirty-stuck", status.SeverityError, "", what+", and none is mended: that is trouble, not load", rates, "see why: ipfs-kit-intelligent errors, ipfs-kit-intelligent tasks --state waiting_retry")
-	case m.DirtyPerMinute > m.MendedPerMinute:
+		v.add("dirty-stuck", status.SeverityError, "", what+", and none is mended: that is trouble, not load", rates, "see why: ipfs-kit-intelligent status --state dirty; ipfs-kit-intelligent errors; ipfs-kit-intelligent tasks --state waiting_retry")
+	case m.DirtyPerMinute > m.MendedPerMinute && m.ExpectedClean.IsZero(): // not a burst that came before, and goes
 		v.add("dirty-growing", status.SeverityWarning, "", what+", and more come than are mended: that is load", rates, "let more run at once: limits.tasks in intelligent.yaml; or mark less often")
 	default:
 		v.add("dirty-many", status.SeverityInfo, "", what+", and they are being mended", rates, "wait: ipfs-kit-intelligent wait --for clean")
@@ -66,8 +69,9 @@ func (v *visit) content(ctx context.Context) {
 		return
 	}
 	var held map[string]bool
+	found := v.said()
 	v.each(func(b *catalog.Backend) {
-		if ctx.Err() != nil || !b.IsDirty() {
+		if ctx.Err() != nil || !b.IsDirty() || unusable(found, b.Name) {
 			return
 		}
 		missing, first := 0, ""
@@ -94,9 +98,7 @@ func (v *visit) content(ctx context.Context) {
 func (v *visit) blocked(mend string) {
 	found := v.said()
 	for _, b := range v.Service.Blocked {
-		if slices.ContainsFunc(found, func(f status.Finding) bool {
-			return f.Subject == b.Name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter") || f.Code == "file-unreadable" && v.markOf(b.Name, f.Subject)
-		}) {
+		if unusable(found, b.Name) || slices.ContainsFunc(found, func(f status.Finding) bool { return f.Code == "file-unreadable" && v.markOf(b.Name, f.Subject) }) {
 			continue // that is what it waits for
 		}
 		if !status.WantsContent(b.Blocked) {
@@ -108,6 +110,13 @@ func (v *visit) blocked(mend string) {
 		v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for content that nobody here has", b.Blocked,
 			"see which: ipfs-kit-intelligent sync --dry-run --backend "+b.Name+"; "+mend+b.Name)
 	}
+}
+
+// unusable tells whether a backend was found that nothing can be done with: its configuration is what it waits for.
+func unusable(found []status.Finding, name string) bool {
+	return slices.ContainsFunc(found, func(f status.Finding) bool {
+		return f.Subject == name && (f.Code == "backend-misconfigured" || f.Code == "no-adapter")
+	})
 }
 
 // markOf tells whether a file that can't be read is a mark of a backend.

@@ -56,6 +56,16 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 			w.remove(filepath.Join(w.dir, "disks/nas"))
 			w.write(filepath.Join(w.dir, "disks/nas"), "")
 		},
+		"home-unreadable": func(w *world) {
+			w.remove(w.home)
+			w.write(w.home, "no folder")
+		},
+		"path-trouble": func(w *world) { // a link to itself
+			w.remove(filepath.Join(w.dir, "disks/nas"))
+			if err := os.Symlink("nas", filepath.Join(w.dir, "disks/nas")); err != nil {
+				w.t.Fatal(err)
+			}
+		},
 		"credentials-missing": func(w *world) {
 			w.configure("kubo", "type: ipfs\nenabled: true\napi_url: http://127.0.0.1:1\nusername: me\n")
 		},
@@ -143,6 +153,16 @@ func TestManyDirtyBackendsAreLoadOrTrouble(t *testing.T) {
 		w.o.Service.Manager.DirtyBackends = 3
 		w.misses(code)
 	}
+}
+
+// A burst that came within five minutes, and is being mended, is no load that grows.
+func TestABurstThatIsBeingMendedIsNotSaidToGrow(t *testing.T) {
+	w := newWorld(t)
+	w.o.Service.Manager = status.Manager{Home: w.home, Version: "1.0", DirtyBackends: 40, OldestDirty: time.Now(), DirtyPerMinute: 50, MendedPerMinute: 20, ExpectedClean: time.Now().Add(time.Minute)}
+	if f := w.finds("dirty-many"); f.Severity != status.SeverityInfo || !strings.Contains(f.Why, "all is clean at") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("dirty-growing")
 }
 
 func TestContentThatSomebodyHasIsNotMissed(t *testing.T) {
@@ -394,6 +414,59 @@ func TestCredentialsThatTheUnitDoesNotHaveAreFound(t *testing.T) {
 	w.finds("endpoint-refused")
 }
 
+// A configuration that was removed leaves the row in the registry, by which the backend goes on; the mend ends that.
+func TestABackendThatOnlyTheRegistryNamesIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.misses("registry-only")
+	root := w.filesystem("old")
+	h, err := home.Open(w.home, home.Options{Clock: clock.System})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.UpdateRegistry(t.Context(), []home.RegistryUpdate{{Name: "old", Health: &home.RegistryHealth{Status: "healthy", Type: "filesystem", Endpoint: root, CheckedAt: time.Now()}}})
+	if err := errors.Join(err, h.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.misses("registry-only")
+	file := filepath.Join(w.home, "backends/old.yaml")
+	w.remove(file)
+	f := w.finds("registry-only")
+	if f.Subject != "old" || f.Severity != status.SeverityInfo || !strings.Contains(f.Why, root) || !strings.HasSuffix(f.Mend, "echo 'enabled: false' >"+file) {
+		t.Errorf("%+v", f)
+	}
+	w.o.Serves = func(typ string) bool { return typ == "ipfs" }
+	if f := w.finds("no-adapter"); !strings.HasSuffix(w.of("no-adapter", "old").Mend, "echo 'enabled: false' >"+file) {
+		t.Errorf("%+v", f)
+	}
+	w.misses("registry-only")
+	w.o.Serves = nil
+	w.remove(root)
+	w.finds("path-missing")
+	w.put("backends/old.yaml", "enabled: false\n")
+	w.misses("registry-only")
+	w.misses("path-missing")
+	w.misses("file-unreadable")
+}
+
+// Of a type that can be synced: a variable in the place of a secret, which works in a shell and not here.
+func TestAVariableInThePlaceOfASecretIsFound(t *testing.T) {
+	w := newWorld(t)
+	w.misses("credentials-missing")
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: ${KUBO_TOKEN}\n")
+	if f := w.finds("credentials-missing"); f.Subject != "kubo" || !strings.Contains(f.What, "variable KUBO_TOKEN") {
+		t.Errorf("%+v", f)
+	}
+	w.misses("credentials-not-in-unit")
+	w.env["KUBO_TOKEN"] = "hidden-in-the-shell"
+	f := w.finds("credentials-not-in-unit")
+	if f.Subject != "kubo" || !strings.Contains(f.What, "set in this shell") || !strings.Contains(f.Mend, "secretref:systemd:NAME") || strings.Contains(fmt.Sprint(f), "hidden") {
+		t.Errorf("%+v", f)
+	}
+	for _, code := range []string{"credentials-missing", "endpoint-refused", "backend-misconfigured", "credentials-readable"} {
+		w.misses(code)
+	}
+}
+
 func TestSecretsThatOthersCanReadAreFound(t *testing.T) {
 	w := newWorld(t)
 	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\ntoken: something\n")
@@ -500,6 +573,11 @@ func TestWhatABackendThatCannotBeUsedWaitsForIsSaidOnce(t *testing.T) {
 	w.o.Service.Blocked = []status.Backend{{Name: "pigeon", Blocked: "type has no adapter"}}
 	w.finds("no-adapter")
 	w.misses("content-without-source")
+	service := w.o.Service
+	w.o.Service = nil
+	w.mark("pigeon", time.Now(), aCID)
+	w.misses("content-without-source")
+	w.o.Service = service
 	w.mark("ghost", time.Now(), aCID)
 	if f := w.finds("backend-misconfigured"); f.Subject != "ghost" || !strings.Contains(f.Why, "only a dirty mark") || !strings.Contains(f.Mend, "dismiss ghost") {
 		t.Errorf("%+v", f)

@@ -14,10 +14,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/user"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"ipfskit.org/intelligent/internal/backend"
 )
 
 func currentUser(t *testing.T) string {
@@ -119,10 +124,20 @@ func TestEndpointsAreToldByTheirCause(t *testing.T) {
 				t.Errorf("a node that answers: %+v", d.Findings)
 			}
 			seed(w)
-			if f := w.finds(code); f.Subject != "kubo" {
+			if f := w.finds(code); f.Subject != "kubo" || strings.Contains(f.Mend, "NAME") || code == "endpoint-name" && !strings.Contains(f.Mend, "getent hosts no-such-name.invalid") {
 				t.Errorf("%+v", f)
 			}
 		})
+	}
+}
+
+// A machine without a way there answers at once, as the kernel says it.
+func TestWhereNoWayLeadsIsToldAsThat(t *testing.T) {
+	for _, no := range []syscall.Errno{syscall.ENETUNREACH, syscall.EHOSTUNREACH} {
+		err := &backend.Error{Class: backend.ClassNetwork, Op: "ask the node", Err: &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", no)}}
+		if c := causeOf(err); c.code != "endpoint-no-route" || !strings.Contains(c.mend, "ip route get") {
+			t.Errorf("%v: %+v", no, c)
+		}
 	}
 }
 

@@ -140,6 +140,17 @@ func (w *world) finds(code string) status.Finding {
 	return status.Finding{}
 }
 
+// of is the finding of a code about a subject; empty where there is none.
+func (w *world) of(code, subject string) status.Finding {
+	w.t.Helper()
+	for _, f := range w.run().Findings {
+		if f.Code == code && f.Subject == subject {
+			return f
+		}
+	}
+	return status.Finding{}
+}
+
 // misses asserts that a code is not found.
 func (w *world) misses(code string) {
 	w.t.Helper()

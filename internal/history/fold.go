@@ -99,6 +99,7 @@ func (h *History) forget(ctx context.Context, tx *sql.Tx, _ time.Time) (bool, er
 		{"DELETE FROM history_samples WHERE time < ?", hour * microsHour},
 		{"DELETE FROM history_events WHERE time < ?", hour * microsHour},
 		{"DELETE FROM tasks WHERE finished < ?", hour * microsHour},
+		{"DELETE FROM errors WHERE last < ?", hour * microsHour},
 	} {
 		if _, err := tx.ExecContext(ctx, q.text, q.cut); err != nil {
 			return false, err

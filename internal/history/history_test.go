@@ -259,7 +259,11 @@ func TestRetentionIsByDaysWithRecords(t *testing.T) {
 		p.h.Check(p.clk.Now(), fmt.Sprint("nas", d), status.KindHealthCheck, true, 0, "")
 		p.h.Health(p.clk.Now(), "nas", "healthy", "degraded", "")
 		p.db.SaveTask(status.Task{ID: uint64(d + 1), Kind: status.KindPinSync, Backend: "nas", State: status.TaskDone, Finished: p.clk.Now()})
+		p.db.SaveError(status.ErrorEntry{Backend: "nas", Class: "network", Message: fmt.Sprint(d), First: p.clk.Now(), Last: p.clk.Now(), Count: 1})
 		p.db.Flush()
+	}
+	if n := p.number("SELECT count(*) FROM errors"); n != 3 {
+		t.Errorf("%d kinds of trouble are left of three days", n)
 	}
 	if lines := p.read(status.HistoryQuery{}); len(lines) != 9 {
 		t.Errorf("%d lines are left of three days: %v", len(lines), lines)

@@ -29,8 +29,8 @@ func (h *History) Knows(ctx context.Context, backend string) (bool, error) {
 }
 
 // Lines writes what is selected, in the order of time, a JSON object a line:
-// old times as sums, later ones as they were. Rows that are folded while it
-// writes may be missing, and are never there twice.
+// old times as sums, later ones as they were. Of rows that are folded while it writes
+// some may be missing, and those of the hour up to which sums reach be in a sum too.
 func (h *History) Lines(ctx context.Context, q status.HistoryQuery, w io.Writer) error {
 	from, to := int64(0), int64(math.MaxInt64)
 	if !q.Since.IsZero() {
@@ -133,7 +133,7 @@ func (h *History) sources(ctx context.Context, q status.HistoryQuery, from, to i
 }
 
 // borders are the hours from which on there are no sums of days, and none of hours:
-// rows that are folded from now on are not told a second time.
+// rows of later hours that are folded from now on are not told a second time.
 func (h *History) borders(ctx context.Context) (hours, raw int64, err error) {
 	rows, err := h.db.Query(ctx, `SELECT coalesce((SELECT min(start) FROM history_sums WHERE unit = 0), ?1),
 		max(coalesce((SELECT max(start) + 1 FROM history_sums WHERE unit = 0), 0), 0)`, int64(math.MaxInt64))

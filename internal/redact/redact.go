@@ -19,6 +19,9 @@ const Mark = "[secret]"
 // minLength is how long a value must be to be looked for: shorter ones would cut ordinary words.
 const minLength = 6
 
+// reference begins a value that names a secret, and is none.
+const reference = "secretref:"
+
 // known are the values by their first minLength bytes, so that a text costs the
 // same with one secret and with those of 10,000 backends; the longest come first.
 var (
@@ -49,7 +52,7 @@ func Secret(value string) {
 // empty nor only says where the secret lies.
 func Holds(key string, value any) bool {
 	s, isText := value.(string)
-	return isText && s != "" && !strings.HasPrefix(s, "secretref:") && Key(key) && !notSecret.MatchString(key)
+	return isText && s != "" && !strings.HasPrefix(s, reference) && Key(key) && !notSecret.MatchString(key)
 }
 
 // Key tells whether a key of a configuration names a secret, by upstream's rule.
@@ -85,12 +88,12 @@ func Text(s string) string {
 	return assignments(s)
 }
 
-// assignments replaces what is assigned to a name of a secret, save LoadCredential=NAME:FILE of a unit: that only says where one lies.
+// assignments replaces what is assigned to a name of a secret, save LoadCredential=NAME:FILE of a unit and secretref:…: they only say where one lies.
 func assignments(s string) string {
 	var sb strings.Builder
 	copied := 0
 	for _, m := range assigned.FindAllStringSubmatchIndex(s, -1) {
-		if strings.HasSuffix(s[:m[0]], "Load") {
+		if strings.HasSuffix(s[:m[0]], "Load") || strings.HasPrefix(s[m[0]:], reference) || strings.HasPrefix(s[m[4]:], reference) {
 			continue
 		}
 		sb.WriteString(s[copied:m[3]] + Mark)
@@ -161,7 +164,7 @@ func settings(v any, key string) {
 			settings(v, key)
 		}
 	case string:
-		if key != "" && !strings.HasPrefix(x, "secretref:") {
+		if key != "" && !strings.HasPrefix(x, reference) {
 			Secret(x)
 		}
 		inAddress(x)
@@ -211,7 +214,7 @@ func document(v any, hide bool) any {
 		return out
 	case string:
 		switch {
-		case x == "", strings.HasPrefix(x, "secretref:"):
+		case x == "", strings.HasPrefix(x, reference):
 			return x
 		case hide:
 			return Mark

@@ -21,7 +21,8 @@ func TestSecretsAreCutOutAndTheRestStays(t *testing.T) {
 			t.Errorf("%q became %q", in, out)
 		}
 	}
-	for _, in := range []string{"with [Service] and LoadCredential=kubo-token:/etc/kubo-token; then restart", "sync of nas: 3 pins stored", "photos", "state: running", "2026-01-01T10:00:00Z", "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi: no source"} {
+	for _, in := range []string{"with [Service] and LoadCredential=kubo-token:/etc/kubo-token; then restart",
+		"write token: secretref:systemd:kubo-token, or secretref:systemd:NAME", "sync of nas: 3 pins stored", "photos", "state: running", "2026-01-01T10:00:00Z", "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi: no source"} {
 		if out := Text(in); out != in {
 			t.Errorf("%q became %q", in, out)
 		}

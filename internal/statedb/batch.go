@@ -24,6 +24,8 @@ const (
 	maxWaiting = 10_000
 	// keepTasks bounds the finished tasks that are kept.
 	keepTasks = 20_000
+	// KeepErrors bounds the kinds of trouble that are kept of one backend: an error may have a number in it that never comes again.
+	KeepErrors = 10
 )
 
 type errorKey struct{ backend, class, message string }
@@ -221,6 +223,10 @@ func putBack[K comparable, V any](waiting, old map[K]V) {
 	}
 }
 
+// pruneErrors keeps the kinds of trouble of each backend that were seen last.
+const pruneErrors = `DELETE FROM errors WHERE (backend, class, message) IN (SELECT backend, class, message FROM
+	(SELECT backend, class, message, row_number() OVER (PARTITION BY backend ORDER BY last DESC) AS n FROM errors) WHERE n > ?)`
+
 func writeBatch(ctx context.Context, tx *sql.Tx, b batch, prune bool) error {
 	prepared := map[string]*sql.Stmt{} // of one batch there may be ten thousand; they end with the transaction
 	exec := func(q string, args ...any) error {
@@ -271,6 +277,9 @@ func writeBatch(ctx context.Context, tx *sql.Tx, b batch, prune bool) error {
 		}
 	}
 	if prune {
+		if err := exec(pruneErrors, KeepErrors); err != nil {
+			return err
+		}
 		return exec("DELETE FROM tasks WHERE id <= (SELECT id FROM tasks ORDER BY id DESC LIMIT 1 OFFSET ?)", keepTasks)
 	}
 	return nil

@@ -130,9 +130,12 @@ func freeAside(path string, now time.Time) (string, error) {
 
 var errDamaged = errors.New("damaged")
 
+// journalSize is how much of the log beside the database stays after a large transaction, such as the index of all pins.
+const journalSize = "journal_size_limit(8388608)"
+
 func open(ctx context.Context, path string, o Options) (*DB, error) {
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-1024)", "temp_store(MEMORY)", "foreign_keys(0)"},
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", journalSize, "synchronous(FULL)", "cache_size(-1024)", "temp_store(MEMORY)", "foreign_keys(0)"},
 		"_txlock": {"immediate"},
 	}.Encode()}).String()
 	pool, err := sql.Open("sqlite", dsn)
@@ -172,6 +175,10 @@ func (db *DB) prepare(ctx context.Context) error {
 		if err := db.migrate(ctx, version); err != nil {
 			return fmt.Errorf("bring its schema to version %d: %w", version+1, err)
 		}
+	}
+	// Where the service is often started again, no batch comes that prunes. A full disk is no reason not to start.
+	if _, err := db.sql.ExecContext(ctx, pruneErrors, KeepErrors); err != nil && db.onError != nil {
+		db.onError(fmt.Errorf("forget old kinds of trouble: %w", err))
 	}
 	return nil
 }

@@ -1,7 +1,10 @@
 package statedb
 
 import (
+	"database/sql"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,6 +198,88 @@ func TestWhyTheDatabaseCannotBeOpenedIsSaid(t *testing.T) {
 				t.Errorf("what SQLite says is lost: %v", err)
 			}
 		})
+	}
+}
+
+func TestOfABackendsKindsOfTroubleTheLatestAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open1(t, path)
+	when := time.UnixMicro(1_700_000_000_000_000)
+	for i := range 3 * KeepErrors {
+		for _, name := range []string{"nas", "attic"} {
+			last := when.Add(time.Duration(i) * time.Minute)
+			db.SaveError(status.ErrorEntry{Backend: name, Class: "network", Message: fmt.Sprintf("port %d: connection reset", i), First: last, Last: last, Count: 1})
+		}
+	}
+	db.SaveError(status.ErrorEntry{Backend: "calm", Class: "quota", Message: "full", First: when, Last: when, Count: 1})
+	db.Flush()
+	kept := func() map[string]int {
+		list, err := db.Errors(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := map[string]int{}
+		for _, e := range list {
+			n[e.Backend]++
+			if e.Backend != "calm" && e.Last.Before(when.Add(2*KeepErrors*time.Minute)) && len(list) < 3*KeepErrors {
+				t.Errorf("an old one stayed: %+v", e)
+			}
+		}
+		return n
+	}
+	if n := kept(); n["nas"] != 3*KeepErrors {
+		t.Errorf("%v", n)
+	}
+	want := map[string]int{"nas": KeepErrors, "attic": KeepErrors, "calm": 1}
+	for id := range uint64(pruneEvery) {
+		db.SaveTask(status.Task{ID: id + 1, Kind: status.KindPinSync, Backend: "nas", State: status.TaskDone, Finished: when})
+	}
+	db.Flush()
+	if n := kept(); !maps.Equal(n, want) {
+		t.Errorf("after a batch that prunes: %v", n)
+	}
+	for i := range 3 * KeepErrors {
+		db.SaveError(status.ErrorEntry{Backend: "nas", Class: "again", Message: fmt.Sprint(i), First: when, Last: when.Add(time.Hour), Count: 1})
+	}
+	shut(t, db)
+	db = open1(t, path)
+	defer shut(t, db)
+	if n := kept(); !maps.Equal(n, want) {
+		t.Errorf("after a start: %v", n)
+	}
+}
+
+// The log of a large transaction does not stay as large as it was.
+func TestTheLogBesideTheDatabaseStaysSmall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open1(t, path)
+	defer shut(t, db)
+	size := func() int64 {
+		fi, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi.Size()
+	}
+	err := db.Tx(t.Context(), func(tx *sql.Tx) error {
+		if _, err := tx.Exec("CREATE TABLE filler(x)"); err != nil {
+			return err
+		}
+		_, err := tx.Exec("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 32) INSERT INTO filler SELECT zeroblob(1048576) FROM n")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := size(); n < 16<<20 {
+		t.Skipf("the log had only %d bytes", n) // another way of SQLite to write it
+	}
+	for i := range uint64(3) {
+		db.SaveCounter("n", i)
+		db.Flush()
+	}
+	if n := size(); n > 10<<20 {
+		t.Errorf("%d bytes are left", n)
 	}
 }
 

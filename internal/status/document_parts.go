@@ -90,8 +90,8 @@ type serviceDoc struct {
 	DirtyPerMinute float `json:"dirty_per_minute"`
 	// Marks that are cleared a minute: mean of the last five minutes, to two digits.
 	MendedPerMinute float `json:"mended_per_minute"`
-	// When the marks that a sync can clear will be cleared, at the rates of now; null with none, or while no fewer
-	// arrive than are cleared.
+	// When the marks that a sync can clear will be cleared, at the rates of the last minute, or of the last five where
+	// nothing was gained in it; null with none, or while no fewer arrive than are cleared.
 	ExpectedClean *string `json:"expected_clean"`
 	// Folders that the system watches no more of for this user; the sweep looks at them.
 	Unwatched int `json:"unwatched_folders"`

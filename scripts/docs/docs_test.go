@@ -41,10 +41,17 @@ func TestManualsAreCleanForMandoc(t *testing.T) {
 		testenv.Skip(t, "mandoc is not installed")
 	}
 	for path, text := range manPages() {
-		cmd := exec.Command("mandoc", "-T", "lint", "-W", "warning")
+		cmd := exec.Command("mandoc", "-T", "lint")
 		cmd.Stdin = strings.NewReader(text)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", path, err, out)
+		out, err := cmd.CombinedOutput()
+		for line := range strings.Lines(string(out)) {
+			// What is installed on this machine, and how its index is, is not about the page.
+			if !strings.Contains(line, "referenced manual not found") && !strings.Contains(line, "outdated mandoc.db") {
+				t.Errorf("%s: %s", path, line)
+			}
+		}
+		if err != nil && len(out) == 0 {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
@@ -90,6 +97,33 @@ func TestEachCodeOfDoctorHasOneRow(t *testing.T) {
 	}
 	if len(seen) < 50 {
 		t.Errorf("only %d codes", len(seen))
+	}
+}
+
+func TestEachCodeOfDoctorIsSeededInATest(t *testing.T) {
+	root := testenv.Source(t)
+	page, err := doctorPage(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	for _, dir := range []string{"internal/doctor", "service"} {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests.Write(data)
+		}
+	}
+	for _, line := range strings.Split(page, "\n") {
+		if code, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` | "); ok && !strings.Contains(tests.String(), code) {
+			t.Errorf("no test has %s found", code)
+		}
 	}
 }
 

@@ -42,9 +42,22 @@ func (p *page) text(s string) {
 		}
 		sentences := strings.ReplaceAll(strings.Join(strings.Fields(paragraph), " "), ". ", ".\n")
 		for _, l := range strings.Split(sentences, "\n") {
-			p.line(escape(l))
+			p.wrapped(l)
 		}
 	}
+}
+
+// wrapped writes a sentence in lines of at most 80 bytes, as mdoc wants them.
+func (p *page) wrapped(sentence string) {
+	line := ""
+	for _, word := range strings.Fields(sentence) {
+		if line != "" && len(escape(line+" "+word)) > 79 {
+			p.line(escape(line))
+			line = ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	p.line(escape(line))
 }
 
 // escape keeps a line from being read as markup.

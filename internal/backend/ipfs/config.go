@@ -196,7 +196,7 @@ func authorization(cfg *Config, base *url.URL) (string, error) {
 		base.User = nil
 	}
 	for name, v := range map[string]string{"token": cfg.Token, "password": cfg.Password} {
-		if variable.MatchString(v) {
+		if _, ok := Variable(v); ok {
 			return "", fmt.Errorf("%s names a variable, and variables are not filled in: write the value itself", name)
 		}
 		if strings.ContainsAny(v, "\r\n") {
@@ -218,8 +218,17 @@ func authorization(cfg *Config, base *url.URL) (string, error) {
 	return "", nil
 }
 
-// variable is a value that other programs fill in from their environment.
-var variable = regexp.MustCompile(`^\$\{?[A-Za-z_][A-Za-z0-9_]*\}?$`)
+var variable = regexp.MustCompile(`^\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?$`)
+
+// Variable is the name of the variable that a value stands for, which other programs fill
+// in from their environment and this one does not; false where it stands for itself.
+func Variable(value string) (name string, ok bool) {
+	m := variable.FindStringSubmatch(value)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
 
 func readCAs(file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ipfskit.org/intelligent/internal/backend"
+	"ipfskit.org/intelligent/internal/backend/ipfs"
 	"ipfskit.org/intelligent/internal/redact"
 )
 
@@ -27,10 +28,19 @@ var errNoCredential = errors.New("the service was given no credential of that na
 func Credential(value string) (name string, ok bool) { return strings.CutPrefix(value, credPrefix) }
 
 // Credentials lists the service's credentials that a configuration refers to, by its keys.
-func Credentials(s Spec) map[string]string {
+func Credentials(s Spec) map[string]string { return s.secrets(Credential) }
+
+// Variables lists the variables that stand in a configuration instead of secrets, by its keys. They are not filled in.
+func Variables(s Spec) map[string]string { return s.secrets(Variable) }
+
+// Variable is the name of the variable that a value stands for; false where it stands for itself.
+func Variable(value string) (name string, ok bool) { return ipfs.Variable(value) }
+
+// secrets are the keys of secrets whose values say something else.
+func (s Spec) secrets(says func(value string) (string, bool)) map[string]string {
 	out := map[string]string{}
 	for _, key := range []string{"token", "auth_token", "password"} {
-		if name, ok := Credential(s.String(key)); ok {
+		if name, ok := says(s.String(key)); ok {
 			out[key] = name
 		}
 	}
