@@ -28,7 +28,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 		s.sawAbsent(s.opts.Paths.Home)
 		s.detach("the home was replaced by another folder")
 	}
-	h, unlock, err := s.takeHome()
+	h, unlock, err := s.takeHome(ctx)
 	if h == nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (s *Service) forgetGone() {
 }
 
 // takeHome opens the home and takes it for this service; nil: it is waited for, and says why.
-func (s *Service) takeHome() (h *home.Home, unlock func() error, err error) {
+func (s *Service) takeHome(ctx context.Context) (h *home.Home, unlock func() error, err error) {
 	h, err = home.Open(s.opts.Paths.Home, home.Options{Clock: s.clk, Settle: s.config().Settle, WrapRoot: s.opts.WrapHomeRoot})
 	if errors.Is(err, fs.ErrNotExist) {
 		s.sawAbsent(s.opts.Paths.Home)
@@ -95,7 +95,7 @@ func (s *Service) takeHome() (h *home.Home, unlock func() error, err error) {
 		s.detach(plainError(s.hidden(s.opts.Paths.Home, err)))
 		return nil, nil, nil
 	}
-	if err := s.held(h.Path()); err != nil {
+	if err := s.held(ctx, h.Path()); err != nil {
 		s.detach(err.Error())
 		return nil, nil, h.Close()
 	}

@@ -49,3 +49,79 @@ $K status 2>~/err && fail status || [ $? = 3 ]
 grep -q 'its configuration is wrong' ~/err || fail "why it ended: $(cat ~/err)"
 `)
 }
+
+// A start that failed is told with the end of its own journal, also the first one and
+// one that wrote much; what other starts wrote is no part of it.
+func TestAFailedStartUnderSystemdSaysWhy(t *testing.T) {
+	boxed(t, "", boxHelpers+`
+K=ipfs-kit-intelligent
+D=~/.config/systemd/user/$U.service.d; mkdir -p $D ~/.config/ipfs-kit
+printf '[Unit]\nStartLimitIntervalSec=0\n' >$D/often.conf
+systemctl --user daemon-reload
+for n in $(seq 20); do # what a process writes just before it ends comes late, and without its unit
+  printf "limits:\n  tasks: many$n\n" >~/.config/ipfs-kit/intelligent.yaml
+  $K start -d 2>~/err && fail "started with a wrong configuration" || [ $? = 78 ] || fail "$(cat ~/err)"
+  grep -q "key limits.tasks: \"many$n\" is not allowed" ~/err || fail "start $n does not say why: $(cat ~/err)"
+  grep -q "\"many$((n-1))\"" ~/err && fail "start $n shows what another one wrote: $(cat ~/err)" || true
+  grep -q '^Next: ipfs-kit-intelligent config check' ~/err || fail "no next step: $(cat ~/err)"
+done
+rm ~/.config/ipfs-kit/intelligent.yaml
+
+# One that writes much: the last lines say why. The manager tries again at once, which is not shown.
+cat >~/noisy <<'S'
+#!/bin/sh
+for i in $(seq 60); do echo "line $i"; done
+echo "the reason"
+exit 1
+S
+chmod +x ~/noisy
+printf '[Service]\nRestartSec=0\nExecStart=\nExecStart=%s/noisy\n' ~ >$D/noisy.conf
+systemctl --user daemon-reload
+$K start -d 2>~/err && fail "noisy started" || [ $? = 1 ] || fail "$(cat ~/err)"
+systemctl --user stop $U
+grep -q '^line 60$' ~/err && ! grep -q '^line 20$' ~/err || fail "not the end: $(cat ~/err)"
+[ $(grep -c 'line 60' ~/err) = 1 ] || fail "the next start is shown too: $(cat ~/err)"
+
+# Too often: systemd starts it no more for a while, and that is said.
+printf '[Unit]\nStartLimitIntervalSec=60\nStartLimitBurst=2\n[Service]\nExecStart=\nExecStart=/bin/false\n' >$D/often.conf; rm $D/noisy.conf
+systemctl --user daemon-reload
+$K start -d 2>/dev/null || true
+for i in $(seq 100); do systemctl --user is-failed -q $U && break; sleep 0.1; done
+$K start -d 2>~/err && fail "it was started" || [ $? = 1 ]
+grep -q 'started too often' ~/err && grep -q '^Next: see why it ended: ipfs-kit-intelligent logs' ~/err || fail "$(cat ~/err)"
+`)
+}
+
+// Between its end and the new start that the manager makes by itself, all commands say so.
+func TestWhileSystemdStartsItAgainThatIsSaid(t *testing.T) {
+	boxed(t, "", boxHelpers+`
+home; backend nas
+K=ipfs-kit-intelligent
+D=~/.config/systemd/user/$U.service.d; mkdir -p $D
+printf '[Service]\nRestartSec=6\n' >$D/slow.conf
+systemctl --user daemon-reload
+$K start -d
+end() { systemctl --user kill -s $1 $U; for i in $(seq 100); do [ "$(systemctl --user show -p SubState --value $U)" = auto-restart ] && return; sleep 0.05; done; fail "not ended"; }
+end KILL
+$K status 2>~/err && fail "status is 0" || [ $? = 3 ] || fail "$(cat ~/err)"
+grep -q 'it ended last by signal (status 9), and is started again in a moment' ~/err || fail "status: $(cat ~/err)"
+grep -q '^Next: see why it ended: ipfs-kit-intelligent logs -n 20' ~/err || fail "status: $(cat ~/err)"
+$K status --json 2>&1 | grep -q '"exit":3' || fail "status --json"
+$K sync 2>~/err && fail "sync is 0" || [ $? = 3 ]
+grep -q 'is started again in a moment' ~/err || fail "sync: $(cat ~/err)"
+$K wait --timeout 500ms 2>~/err && fail "wait is 0" || [ $? = 6 ] || fail "$(cat ~/err)"
+grep -q 'timed out: it did not run within 500ms; it ended last by signal (status 9), and is started again in a moment' ~/err || fail "wait: $(cat ~/err)"
+grep -q '^Next: see why it ended' ~/err || fail "wait: $(cat ~/err)"
+$K wait --timeout 20s || fail "wait does not see its return"
+[ "$(state)" = running ] || fail "not back: $(state)"
+
+# A person's start does not wait for the manager's turn, and a stop ends the waiting.
+end ABRT
+$K status 2>&1 | grep -q 'it ended last with status 2, and is started again in a moment' || fail "$($K status 2>&1)"
+$K start -d | grep -q '^Started' || fail "start"
+end KILL
+$K stop | grep -q '^Stopped' || fail "stop"
+[ "$(systemctl --user is-active $U)" = inactive ] || fail "it is $(systemctl --user is-active $U)"
+$K status 2>&1 | grep -q '^Next: ipfs-kit-intelligent start --detach' || fail "$($K status 2>&1)"
+`)
+}

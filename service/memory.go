@@ -42,8 +42,9 @@ type savedBackend struct {
 const globalState = "\x00service"
 
 type savedService struct {
-	Paused   bool      `json:"paused,omitempty"`
-	PausedTo time.Time `json:"paused_to,omitzero"`
+	Paused     bool      `json:"paused,omitempty"`
+	PausedTo   time.Time `json:"paused_to,omitzero"`
+	StartedFor []string  `json:"started_for,omitempty"`
 }
 
 // idBlock is a block of ids that was reserved.
@@ -59,7 +60,7 @@ func (s *Service) recall(ctx context.Context) error {
 		if name == globalState {
 			var g savedService
 			if json.Unmarshal(doc, &g) == nil {
-				s.paused, s.pausedTo = g.Paused, g.PausedTo
+				s.paused, s.pausedTo, s.startedFor = g.Paused, g.PausedTo, g.StartedFor
 			}
 			continue
 		}
@@ -208,8 +209,8 @@ func (s *Service) saveAll() {
 
 // saveService keeps what survives of the service as a whole. The caller holds mu.
 func (s *Service) saveService() {
-	if err := s.db.SaveBackend(globalState, savedService{s.paused, s.pausedTo}); err != nil {
-		s.log.WithError(err).Warn("the pause could not be kept")
+	if err := s.db.SaveBackend(globalState, savedService{s.paused, s.pausedTo, slices.Concat(s.startedFor, s.endsFor)}); err != nil {
+		s.log.WithError(err).Warn("what the service is to remember could not be kept")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"ipfskit.org/intelligent/internal/backend"
@@ -17,8 +18,8 @@ import (
 
 // In the unit's sandbox (hardened.conf) only the folders that it names can be
 // written, and the kernel fixes that at the start: one that was not there then is
-// read-only when it comes. A new start mends it, once a folder that came; one
-// that was there at the start and is read-only is not named, which a person must mend.
+// read-only when it comes. A new start mends that of a folder that came, and of one
+// that the unit names, tried once; any other is not named, which a person must mend.
 
 // upFirst is how long the service runs before it ends itself: folders that come
 // one after another must not make so many starts that systemd gives up (five a minute).
@@ -48,8 +49,8 @@ func (s *Service) sawAbsent(path string) {
 }
 
 // held says why a folder that is there can't be written: nil unless the sandbox
-// holds it. For one that came the service is asked to end, to be started again.
-func (s *Service) held(path string) error {
+// holds it. Where a new start helps, the service is asked to end, to be started again.
+func (s *Service) held(ctx context.Context, path string) error {
 	if s.opts.Mounts == nil {
 		return nil
 	}
@@ -61,18 +62,22 @@ func (s *Service) held(path string) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	came := s.absent[path]
 	if !fsys.HeldReadOnly(mounts, real) {
-		delete(s.absent, path)
+		s.writable(path)
 		return nil
 	}
-	if !came {
+	helps, came := s.startHelps(ctx, path, real)
+	if !helps {
 		return &backend.Error{Class: backend.ClassConfiguration, Op: "write to " + path, Hint: systemd.LetWrite(real, s.opts.System),
 			Err: fmt.Errorf("%s is read-only in the sandbox of the unit", path)}
 	}
-	again := &status.StartAgainError{Folder: path}
+	again := &status.StartAgainError{Folder: path, Named: !came}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.startedFor, path) && !slices.Contains(s.endsFor, path) {
+		s.endsFor = append(s.endsFor, path)
+		s.saveService()
+	}
 	s.trouble["sandbox"] = again.Error()
 	s.tell(status.Event{Kind: status.ManagerChanged})
 	select {
@@ -80,6 +85,37 @@ func (s *Service) held(path string) error {
 	default: // another folder was faster, and one start serves both
 	}
 	return again
+}
+
+// writable forgets what was wrong with a folder.
+func (s *Service) writable(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.absent, path)
+	if slices.Contains(s.startedFor, path) || slices.Contains(s.endsFor, path) {
+		is := func(f string) bool { return f == path }
+		s.startedFor, s.endsFor = slices.DeleteFunc(s.startedFor, is), slices.DeleteFunc(s.endsFor, is)
+		s.saveService()
+	}
+}
+
+// startHelps tells whether a new start lets a folder be written that the sandbox holds,
+// and whether it came while this process ran. One that the unit names may have come
+// between the making of the sandbox and the first look; that is tried once, because
+// what else may hold it would hold it again.
+func (s *Service) startHelps(ctx context.Context, path, real string) (helps, came bool) {
+	s.mu.Lock()
+	came, tried := s.absent[path], slices.Contains(s.startedFor, path) || s.trouble["state"] != ""
+	s.mu.Unlock()
+	if came || tried || s.opts.Named == nil {
+		return came, came
+	}
+	folders, err := s.opts.Named(ctx)
+	if err != nil {
+		s.log.WithError(err).Warn("the service manager could not be asked which folders the unit names")
+		return false, false
+	}
+	return slices.ContainsFunc(folders, func(f string) bool { return fsys.Below(f, path) || fsys.Below(f, real) }), false
 }
 
 // hidden makes of an error that a folder is forbidden or not there one that says that
@@ -119,7 +155,7 @@ func (s *Service) openToWrite(ctx context.Context, name string) (backend.Adapter
 	}
 	path, lane := e.cat.Endpoint(), e.lane
 	s.mu.Unlock()
-	err = lane.Probe(ctx, "look at the mount of "+path, s.config().Stall, func() error { return s.held(path) })
+	err = lane.Probe(ctx, "look at the mount of "+path, s.config().Stall, func() error { return s.held(ctx, path) })
 	if err == nil {
 		return a, nil
 	}

@@ -39,7 +39,8 @@ func (w *world) started() (*Service, <-chan error) {
 	ended := make(chan error, 1)
 	done := make(chan struct{})
 	go func() { ended <- s.Run(ctx, nil); close(done) }()
-	w.t.Cleanup(func() { cancel(); <-done })
+	w.stop = func() { cancel(); <-done }
+	w.t.Cleanup(w.stop)
 	return s, ended
 }
 
@@ -69,6 +70,57 @@ func TestAFolderThatComesIntoTheSandboxEndsTheServiceOnce(t *testing.T) {
 		b, ok := s.Backend("nas")
 		return ok && b.Health == status.HealthUnhealthy && strings.Contains(b.LastError, "read-only in the sandbox") && strings.Contains(b.LastError, "doctor --drop-in --install")
 	})
+}
+
+// One that came between the making of the sandbox and the first look: the unit names it, so a new start mends it. That is tried once.
+func TestAFolderThatTheUnitNamesAndTheSandboxHoldsEndsTheServiceOnce(t *testing.T) {
+	w := newWorld(t)
+	root := w.backend("nas")
+	clk := w.sandboxed(w.home, w.o.Paths.State)
+	named := []string{filepath.Dir(root)}
+	w.o.Named = func(context.Context) ([]string, error) { return named, nil }
+	_, done := w.started()
+	clk.Shift(time.Minute)
+	var again *status.StartAgainError
+	if err := <-done; !errors.As(err, &again) || again.Folder != root || !again.Named {
+		t.Fatalf("it ended with %v", err)
+	}
+	// Still held: something else does it, and it is told.
+	s, done := w.started()
+	clk.Shift(time.Minute)
+	told := func() bool {
+		b, ok := s.Backend("nas")
+		return ok && b.Health == status.HealthUnhealthy && strings.Contains(b.LastError, "read-only in the sandbox")
+	}
+	w.until("it is told", told)
+	select {
+	case err := <-done:
+		t.Fatalf("it ended again: %v", err)
+	case <-time.After(time.Second):
+	}
+	w.stop()
+	// Written again once, it counts as new.
+	mounts := w.o.Mounts
+	w.o.Mounts = func() ([]fsys.Mount, error) {
+		return []fsys.Mount{{Point: "/", ReadOnly: true}, {Point: filepath.Dir(w.home)}}, nil
+	}
+	s, _ = w.started()
+	w.until("it runs", func() bool { return s.Manager().State == status.StateRunning })
+	if _, err := s.Check(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it works", func() bool { b, ok := s.Backend("nas"); return ok && b.LastError == "" && b.ErrorCount == 0 })
+	w.stop()
+	w.o.Mounts = mounts
+	_, done = w.started()
+	clk.Shift(time.Minute)
+	if err := <-done; !errors.As(err, &again) {
+		t.Fatalf("it ended with %v", err)
+	}
+	// One that the unit does not name is told at once.
+	w.o.Named = func(context.Context) ([]string, error) { return []string{w.home}, nil }
+	s, _ = w.started()
+	w.until("it is told", told)
 }
 
 func TestAHomeThatComesIntoTheSandboxEndsTheService(t *testing.T) {
@@ -242,5 +294,47 @@ tail -1 ~/out
 grep -v -e '^#' -e ReadWritePaths -e ExecStartPre /usr/share/doc/$U/hardened.conf >~/a
 grep -v -e '^#' -e ReadWritePaths -e ExecStartPre ~/.config/systemd/user/$U.service.d/hardened.conf >~/b
 diff ~/a ~/b || fail "they differ"
+`)
+}
+
+// What the unit names is held when it comes between the making of the sandbox and the first look.
+func TestAFolderThatComesBeforeTheFirstLookIsWrittenAfterOneNewStart(t *testing.T) {
+	boxed(t, "", hardening+`
+# A folder that the drop-in names comes between the making of the sandbox and the first look: one new start by itself.
+home; printf 'name: later\ntype: filesystem\nstorage_path: %s/disk/later\n' ~ >~/.ipfs_kit/backends/later.yaml
+harden
+cat >~/slow <<'S'
+#!/bin/sh
+# Is in the sandbox already, and begins when the folder is there.
+touch $XDG_RUNTIME_DIR/waits
+until [ -d ~/disk/later ]; do sleep 0.05; done
+exec /usr/bin/ipfs-kit-intelligent run
+S
+chmod +x ~/slow
+D=~/.config/systemd/user/$U.service.d
+printf '[Service]\nExecStart=\nExecStart=%s/slow\n' ~ >$D/slow.conf
+systemctl --user daemon-reload
+python3 scripts/touch_dirty.py --home ~ --layout both later
+(while :; do [ ! -e $XDG_RUNTIME_DIR/waits ] || { mkdir -p ~/disk/later; rm $XDG_RUNTIME_DIR/waits; }; sleep 0.05; done) &
+restarted() { [ "$(systemctl --user show -p NRestarts --value $U)" = $1 ]; }
+systemctl --user start $U
+await restarted 1
+await cleared later
+ls ~/disk/later/cars/*.car || fail "no copy to the folder that came in between"
+journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q 'disk/later is read-only in the sandbox of the unit, which was made before' || fail "the journal does not say why"
+
+# Where each start finds it held, a new one is tried once, and then it is told.
+printf '[Service]\nExecStartPre=+/bin/rm -rf %%h/disk/later\n' >$D/zz.conf
+systemctl --user daemon-reload
+systemctl --user restart $U
+ipfs-kit-intelligent check later --wait && fail "it could be written" || true
+await restarted 1
+ipfs-kit-intelligent wait --for ready --timeout 20s
+for i in $(seq 18); do
+  ipfs-kit-intelligent check later --wait && fail "it could be written" || true
+  sleep 1
+done
+ipfs-kit-intelligent health | grep -q "disk/later is read-only in the sandbox" || fail "it is not told: $(ipfs-kit-intelligent health)"
+restarted 1 || fail "a loop: $(systemctl --user show -p NRestarts --value $U)"
 `)
 }

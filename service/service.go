@@ -53,6 +53,8 @@ type Options struct {
 	System bool
 	// Mounts, if set, says that the service runs in a sandbox of its unit, and gives the mounts in there.
 	Mounts func() ([]fsys.Mount, error)
+	// Named, if set, gives the folders that the unit names as those to write to.
+	Named func(context.Context) ([]string, error)
 }
 
 // Service is the engine: what is known, what is planned, what runs.
@@ -118,6 +120,8 @@ type Service struct {
 	rescan           chan struct{}
 	targets          targetMemory
 	absent           map[string]bool // folders that were not there, in a sandbox
+	startedFor       []string        // folders that this start was made for, until they can be written
+	endsFor          []string        // folders that the next one is made for
 	lockErr          *home.LockedError
 	level            string // of the log, as it was set
 	redundancy       map[int]int

@@ -63,18 +63,46 @@ func SessionAddress(getenv func(string) string) string {
 }
 
 // Dial connects to a bus: "session", "system", or a D-Bus address. No bus there is ErrNotRunning.
-func Dial(ctx context.Context, address string) (*Client, error) {
-	switch address {
-	case "session":
-		if address = SessionAddress(os.Getenv); address == "" {
-			return nil, fmt.Errorf("%w: there is no session bus", ErrNotRunning)
-		}
-	case "system":
-		address = "unix:path=/run/dbus/system_bus_socket"
-		if a := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); a != "" {
-			address = a
-		}
+func Dial(ctx context.Context, bus string) (*Client, error) {
+	address, err := addressOf(bus)
+	if err != nil {
+		return nil, err
 	}
+	conn, err := connect(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{conn: conn, Address: address, limits: limits{answerLimit, personLimit, quietLimit}}, nil
+}
+
+// Connect is Dial for whoever calls others on the bus.
+func Connect(ctx context.Context, bus string) (*godbus.Conn, error) {
+	address, err := addressOf(bus)
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, address)
+}
+
+// addressOf is the D-Bus address of a bus.
+func addressOf(bus string) (string, error) {
+	switch bus {
+	case "session":
+		if a := SessionAddress(os.Getenv); a != "" {
+			return a, nil
+		}
+		return "", fmt.Errorf("%w: there is no session bus", ErrNotRunning)
+	case "system":
+		if a := os.Getenv("DBUS_SYSTEM_BUS_ADDRESS"); a != "" {
+			return a, nil
+		}
+		return "unix:path=/run/dbus/system_bus_socket", nil
+	}
+	return bus, nil
+}
+
+// connect connects, unless the context ends before.
+func connect(ctx context.Context, address string) (*godbus.Conn, error) {
 	type result struct {
 		conn *godbus.Conn
 		err  error
@@ -89,7 +117,7 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 		if r.err != nil {
 			return nil, fmt.Errorf("%w: no bus answers at %s: %w", ErrNotRunning, address, r.err)
 		}
-		return &Client{conn: r.conn, Address: address, limits: limits{answerLimit, personLimit, quietLimit}}, nil
+		return r.conn, nil
 	case <-ctx.Done():
 		go func() { // a bus that accepts and says nothing: close what may still come
 			if r := <-done; r.conn != nil {

@@ -172,7 +172,8 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 	if f := a.outOfReach(ctx); f != nil {
 		return f
 	}
-	why := a.unit().lastEnd(ctx)
+	u := a.unit().state(ctx)
+	why := u.lastEnd()
 	if why == "" {
 		why = a.lastWords()
 	}
@@ -180,13 +181,12 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 		text += "; " + why
 	}
 	next := a.name + " start --detach"
-	starting, again := a.unit().starting(ctx)
 	switch {
-	case again:
+	case u.again():
 		next = "see why it ended: " + a.name + " logs -n 20"
-	case starting:
+	case u.starting():
 		next = a.name + " wait --for ready"
-	case a.unit().misconfigured(ctx):
+	case u.ended(ExitConfig):
 		next = "mend that (" + a.name + " config check says where), then " + next
 	}
 	return &fault{code: ExitNotRunning, err: errors.New(text), next: next}

@@ -82,7 +82,7 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 		return a.serve(ctx, ServeOptions{Verbose: verbose, PrivateBus: a.needsBus()})
 	}
 	u := a.unit()
-	byManager := u.exists(ctx)
+	byManager := u.state(ctx).loaded()
 	if byManager {
 		if err := u.systemctl(ctx, "start"); err != nil {
 			return a.notStarted(ctx, err)
@@ -100,7 +100,7 @@ func (a *app) notStarted(ctx context.Context, err error) error {
 		return f
 	}
 	f = &fault{code: ExitFailed, err: fmt.Errorf("start the service: %w", err), next: a.name + " logs"}
-	if a.unit().properties(ctx)["ExecMainStatus"] == fmt.Sprint(ExitConfig) {
+	if a.unit().state(ctx).ended(ExitConfig) {
 		f.code, f.next = ExitConfig, a.name+" config check"
 	}
 	return f
@@ -113,7 +113,7 @@ func (a *app) restart(ctx context.Context) error {
 	if err != nil && !errors.Is(err, client.ErrNotRunning) {
 		return err
 	}
-	if err == nil && u.mainPID(ctx) == fmt.Sprint(pid) {
+	if err == nil && u.state(ctx).mainPID() == fmt.Sprint(pid) {
 		if err := u.systemctl(ctx, "restart"); err != nil {
 			return a.notStarted(ctx, err)
 		}

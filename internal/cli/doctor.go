@@ -113,7 +113,7 @@ func (a *app) whyNot(ctx context.Context, err error) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	if last := a.unit().lastEnd(ctx); last != "" {
+	if last := a.unit().state(ctx).lastEnd(); last != "" {
 		why += "; " + last
 	}
 	return why

@@ -73,8 +73,8 @@ func (a *app) logs(ctx context.Context, q logQuery) error {
 	_, err = os.Stat(path)
 	isFile := err == nil
 	u := a.unit()
-	props := u.properties(ctx)
-	if props["LoadState"] == "loaded" && (!isFile || props["ActiveState"] == "active") {
+	state := u.state(ctx)
+	if state.loaded() && (!isFile || state.active()) {
 		return a.journal(u, q)
 	}
 	if isFile {

@@ -103,19 +103,24 @@ func (a *app) childEnded(err error, path string, from int64) error {
 	return &fault{code: code, err: fmt.Errorf("the service ended at its start (%s):\n%s", how, tail(path, from)), next: "mend that; its whole log is " + path}
 }
 
-// tail is the end of what was written to a file from an offset on.
+// tail is the end of what was written to a file from an offset on, in whole lines where there are several.
 func tail(path string, from int64) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return err.Error()
 	}
 	defer f.Close() //nolint:errcheck // only read
+	cut := int64(0)
 	if fi, err := f.Stat(); err == nil {
-		from = max(from, fi.Size()-tailBytes)
+		cut = max(0, fi.Size()-tailBytes-from)
 	}
-	b, err := io.ReadAll(io.NewSectionReader(f, from, tailBytes))
+	b, err := io.ReadAll(io.NewSectionReader(f, from+cut, tailBytes))
 	if err != nil {
 		return err.Error()
 	}
-	return strings.TrimSpace(string(b))
+	text := strings.TrimSpace(string(b))
+	if _, rest, several := strings.Cut(text, "\n"); several && cut > 0 {
+		return rest
+	}
+	return text
 }

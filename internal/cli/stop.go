@@ -33,8 +33,9 @@ func (a *app) stopIt(ctx context.Context, pid uint32, err error) (was bool, _ er
 	ctx, cancel := context.WithTimeout(ctx, stopLimit)
 	defer cancel()
 	u := a.unit()
+	state := u.state(ctx)
 	switch {
-	case errors.Is(err, client.ErrNotRunning) && u.active(ctx): // not on the bus yet, or between two tries
+	case errors.Is(err, client.ErrNotRunning) && state.active(): // not on the bus yet, or between two tries
 		err = u.systemctl(ctx, "stop")
 	case errors.Is(err, client.ErrNotRunning):
 		if f := a.outOfReach(ctx); f != nil {
@@ -44,7 +45,7 @@ func (a *app) stopIt(ctx context.Context, pid uint32, err error) (was bool, _ er
 		return false, nil
 	case err != nil:
 		return false, err
-	case u.mainPID(ctx) == fmt.Sprint(pid):
+	case state.mainPID() == fmt.Sprint(pid):
 		err = u.systemctl(ctx, "stop")
 	default:
 		err = a.endProcess(ctx, int(pid), killAfter)

@@ -61,7 +61,7 @@ func (a *app) waitCommand() *cobra.Command {
 			err := a.waitOnce(ctx, what, good)
 			if !errors.Is(err, client.ErrNotRunning) {
 				if errors.Is(err, context.DeadlineExceeded) {
-					err = &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it did not run within %s", config.Spell(limit)), next: a.name + " start --detach"}
+					err = a.cameNot(ctx, limit)
 				}
 				return err
 			}
@@ -70,6 +70,15 @@ func (a *app) waitCommand() *cobra.Command {
 		}
 	})
 	return cmd
+}
+
+// cameNot is for a service that was waited for in vain: why it does not run, and what to type.
+func (a *app) cameNot(ctx context.Context, limit time.Duration) *fault {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+	defer cancel()
+	f := a.notRunning(ctx, fmt.Errorf("timed out: it did not run within %s", config.Spell(limit)))
+	f.code = ExitTimeout
+	return f
 }
 
 // waitOnce waits for the service to come and to be what is wanted.

@@ -57,11 +57,16 @@ func FailureDocument(message string, code Code, next string, exit int) ([]byte, 
 // StartAgainError says that the service must be started again: the sandbox of its
 // unit was made before a folder was there, and holds it read-only.
 type StartAgainError struct {
-	// Folder that appeared, as an absolute path.
+	// Folder that is held, as an absolute path.
 	Folder string
+	// Named: it was there when it was looked at first, but the unit names it as one to write to.
+	Named bool
 }
 
 // Error says which folder, and what the service does.
 func (e *StartAgainError) Error() string {
+	if e.Named {
+		return e.Folder + " is read-only in the sandbox of the unit, which was made before the unit named it or before it was there: the service ends itself to be started again"
+	}
 	return e.Folder + " appeared after the start, and is read-only in the sandbox of the unit: the service ends itself to be started again"
 }

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestWhyTheUnitEndedLastIsSaidInWords(t *testing.T) {
+	for _, c := range []struct {
+		state unitState
+		says  string
+	}{
+		{nil, ""},
+		{unitState{"LoadState": "not-found"}, ""},
+		{unitState{"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}, "its last end was a clean one, or it was not started yet"},
+		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "start", "Result": "success"}, "it is being started"},
+		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "start", "Result": "exit-code", "ExecMainStatus": "1"}, "it is being started"},
+		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "ExecMainStatus": "2"}, "it ended last with status 2, and is started again in a moment"},
+		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "auto-restart", "Result": "signal", "ExecMainStatus": "9"}, "it ended last by signal (status 9), and is started again in a moment"},
+		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "auto-restart", "Result": "exit-code", "ExecMainStatus": "75"}, "it ended itself to be started again: a folder appeared that its sandbox held read-only"},
+		{unitState{"LoadState": "loaded", "ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "78"}, "its configuration is wrong (status 78)"},
+		{unitState{"LoadState": "loaded", "ActiveState": "failed", "Result": "watchdog", "ExecMainStatus": "6"}, "it ended last by watchdog (status 6)"},
+	} {
+		if got := c.state.lastEnd(); got != c.says {
+			t.Errorf("%v: %q, want %q", c.state, got, c.says)
+		}
+	}
+}
+
+func TestTheEndOfALogIsCutBetweenLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	long := strings.Repeat("a line of an earlier start\n", 1000)
+	this := strings.Repeat("ü a line of this start\n", 1000)
+	if err := os.WriteFile(path, []byte(long+this+"the reason\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := tail(path, int64(len(long)))
+	if !strings.HasPrefix(got, "ü a line") || !strings.HasSuffix(got, "\nthe reason") || len(got) > tailBytes {
+		t.Errorf("%q…%q", got[:30], got[len(got)-30:])
+	}
+	if got := tail(path, int64(len(long+this))); got != "the reason" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestOfAFailedStartTheEndOfItsOwnLinesIsShown(t *testing.T) {
+	line := func(field, start, text string) (l journalLine) {
+		data, err := json.Marshal(map[string]any{field: start, "MESSAGE": text})
+		if err != nil || json.Unmarshal(data, &l) != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	lines := []journalLine{line("USER_INVOCATION_ID", "a", "Starting"), line("_SYSTEMD_INVOCATION_ID", "a", "1")}
+	for n := 2; n <= 30; n++ {
+		lines = append(lines, line("_SYSTEMD_INVOCATION_ID", "a", strconv.Itoa(n)))
+	}
+	raw := journalLine{Message: json.RawMessage("[104, 255, 111]")}
+	lines = append(lines, raw, line("USER_INVOCATION_ID", "a", "Failed"), line("USER_INVOCATION_ID", "b", "Starting"), line("_SYSTEMD_INVOCATION_ID", "b", "other"))
+	got := strings.Split(endOfStart(lines), "\n")
+	if len(got) != shownLines || got[0] != "18" || got[13] != "h\xffo" || got[14] != "Failed" {
+		t.Errorf("%q", got)
+	}
+	if got := endOfStart(nil); got != "" {
+		t.Errorf("%q", got)
+	}
+}

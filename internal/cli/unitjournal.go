@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// shownLines is how much of the unit's journal is shown when a start failed: the last lines say why.
+const shownLines = 15
+
+// journalLine is a line of the journal as journalctl writes it.
+type journalLine struct {
+	Cursor string `json:"__CURSOR"`
+	// Message is a text, or a list of bytes where it is none.
+	Message json.RawMessage `json:"MESSAGE"`
+	// These name the start that a line is of: its own lines, and those of a user's and the system's manager about it.
+	Own  string `json:"_SYSTEMD_INVOCATION_ID"`
+	User string `json:"USER_INVOCATION_ID"`
+	Root string `json:"INVOCATION_ID"`
+	// ID is the kind of the line, where it has one.
+	ID string `json:"MESSAGE_ID"`
+}
+
+// startFailed is the kind of the last line that a manager writes of a start that failed.
+const startFailed = "be02cf6855d2428ba40df7e9d022f03d"
+
+const (
+	// lateLines is how long the journal may take to have the lines of what ended just now.
+	lateLines = time.Second
+	// betweenLooks is the time between two looks at it.
+	betweenLooks = 50 * time.Millisecond
+)
+
+// text is the message.
+func (l journalLine) text() string {
+	var text string
+	if json.Unmarshal(l.Message, &text) == nil {
+		return text
+	}
+	var raw []byte
+	if json.Unmarshal(l.Message, &raw) != nil {
+		return ""
+	}
+	return string(raw)
+}
+
+// journal reads lines, as the arguments select them.
+func (u unit) journal(ctx context.Context, args ...string) (lines []journalLine, err error) {
+	out, err := u.command(ctx, "journalctl", append([]string{"--no-pager", "-q", "-a", "-o", "json",
+		"--output-fields=MESSAGE,MESSAGE_ID,_SYSTEMD_INVOCATION_ID,USER_INVOCATION_ID,INVOCATION_ID"}, args...)...).Output()
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(out) {
+		var l journalLine
+		if json.Unmarshal(line, &l) == nil {
+			lines = append(lines, l)
+		}
+	}
+	return lines, nil
+}
+
+// matches select the lines of the unit, and of its manager about it. Those of a process that
+// ended before the journal looked whose it was name no unit: they have its program's name alone.
+func (u unit) matches() []string {
+	own, about := "_SYSTEMD_USER_UNIT=", "USER_UNIT="
+	if u.system {
+		own, about = "_SYSTEMD_UNIT=", "UNIT="
+	}
+	return []string{own + unitName, "+", about + unitName, "+", "SYSLOG_IDENTIFIER=" + program}
+}
+
+// lastLine is the place of the last line of the journal; nil where that can't be told, and empty where there is none.
+func (u unit) lastLine(ctx context.Context) *string {
+	lines, err := u.journal(ctx, "-n", "1")
+	if err != nil {
+		return nil
+	}
+	cursor := ""
+	for _, l := range lines {
+		cursor = l.Cursor
+	}
+	return &cursor
+}
+
+// wroteSince is the end of what the unit, and its manager about it, wrote of the first start
+// after a place in the journal, which failed. The journal has the lines a moment later.
+func (u unit) wroteSince(ctx context.Context, place *string) string {
+	if place == nil {
+		return ""
+	}
+	args := u.matches()
+	if *place != "" {
+		args = append(args, "--after-cursor="+*place)
+	}
+	var lines []journalLine
+	for waited := time.Duration(0); ; waited += betweenLooks {
+		whole := slices.ContainsFunc(lines, func(l journalLine) bool { return l.ID == startFailed })
+		got, err := u.journal(ctx, args...)
+		if err == nil {
+			lines = got // also once more after the last line: the unit's own go another way than the manager's
+		}
+		if err != nil || whole || waited >= lateLines || !u.pause(ctx) {
+			return endOfStart(lines)
+		}
+	}
+}
+
+// pause waits between two looks; false when the context ended first.
+func (u unit) pause(ctx context.Context) bool {
+	t := u.clk.NewTimer(betweenLooks)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// endOfStart is the end of what the first start that a manager tells of among the lines wrote: where the manager
+// tries again at once, the lines of the next start are no reason for this one's end.
+func endOfStart(lines []journalLine) string {
+	start := ""
+	for _, l := range lines {
+		start = cmp.Or(start, l.User, l.Root)
+	}
+	lines = slices.DeleteFunc(lines, func(l journalLine) bool {
+		of := cmp.Or(l.User, l.Root, l.Own)
+		return of != "" && of != start
+	})
+	var texts []string
+	for _, l := range lines[max(0, len(lines)-shownLines):] {
+		texts = append(texts, l.text())
+	}
+	return strings.TrimSpace(strings.Join(texts, "\n"))
+}
