@@ -55,7 +55,7 @@ func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) err
 	if b.Pending == 0 {
 		return nil // it says so itself
 	}
-	again := a.name + " dismiss --yes " + name
+	again := a.name + " dismiss --yes " + human.Argument(name)
 	if !a.attended() {
 		return hint(again, "nobody can be asked here, and --yes was not given")
 	}

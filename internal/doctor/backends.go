@@ -54,7 +54,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 				why = "the backend registry names it, and does not say where it is"
 			}
 			if b.IsDirty() {
-				mend += ", or give up what its mark asks for: ipfs-kit-intelligent dismiss " + b.Name
+				mend += ", or give up what its mark asks for: ipfs-kit-intelligent dismiss " + human.Argument(b.Name)
 			}
 			v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration", why, mend)
 		}

@@ -76,7 +76,7 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 		if b.Dirty != nil {
 			for _, p := range b.Dirty.Problems {
-				v.unreadable(p, "mend it; or remove it, and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend "+name)
+				v.unreadable(p, "mend it; or remove it, and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend "+shell(name))
 			}
 			problems = append(problems, b.Dirty.Problems...)
 		}
