@@ -33,7 +33,7 @@ type waiting struct {
 
 func (w *waiting) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&w.wait, "wait", "w", false, "wait for the end and show progress")
-	cmd.Flags().DurationVar(&w.timeout, "timeout", 0, "with --wait: give up after this `time` (30s, 5m); 0: never")
+	patienceVar(cmd.Flags(), &w.timeout, "timeout", "with --wait: give up after this `time` (30s, 5m); 0: never")
 }
 
 func (a *app) syncCommand() *cobra.Command {

@@ -9,8 +9,11 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// progressLines is the least time between two lines of progress where they can't be drawn over.
-const progressLines = 5 * time.Second
+const (
+	// firstLine is when progress is told first where it can't be drawn over, and progressLines the least time between two lines.
+	firstLine     = time.Second
+	progressLines = 5 * time.Second
+)
 
 // progress is how far a task is, its rate, and when it is expected to end.
 func (a *app) progress(t taskView) string {
@@ -64,7 +67,7 @@ type meter struct {
 }
 
 func (a *app) newMeter(total int) *meter {
-	return &meter{a: a, err: styleOf(a.env.Stderr, a.env), total: total, ended: map[uint64]bool{}, last: a.clk.Now()}
+	return &meter{a: a, err: styleOf(a.env.Stderr, a.env), total: total, ended: map[uint64]bool{}, last: a.clk.Now().Add(firstLine - progressLines)}
 }
 
 func (m *meter) show(t status.Task) {

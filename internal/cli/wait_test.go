@@ -54,7 +54,7 @@ func TestProgressOnAPipeIsALineNowAndThenWithRateAndEnd(t *testing.T) {
 		t.Errorf("at once: %s", errOut.String())
 	}
 	m.show(status.Task{ID: 6, State: status.TaskDone})
-	clk.Shift(progressLines)
+	clk.Shift(firstLine)
 	m.show(running)
 	m.show(running)
 	if got := errOut.String(); !strings.HasPrefix(got, "1 of 2 tasks ended; task 7: pin_sync nas: 40 of 100, 3.0 MiB, 1.0 MiB/s, ends in 5") || strings.Count(got, "\n") != 1 {
