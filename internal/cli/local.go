@@ -22,16 +22,18 @@ import (
 
 // localCommands need no running service.
 func (a *app) localCommands() []*cobra.Command {
-	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error {
-		if a.json {
-			return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"version": Version})
-		}
-		a.say(Version)
-		return nil
-	}}
+	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error { return a.showVersion() }}
 	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it, without its secrets", Args: takes(1, 1),
 		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
 	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
+}
+
+func (a *app) showVersion() error {
+	if a.json {
+		return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"version": Version})
+	}
+	a.say(Version)
+	return nil
 }
 
 // inspect prints a JSON object a row of a parquet file, or one for a JSON or YAML document.
