@@ -235,11 +235,7 @@ func (a *app) leftAlone(err error, ids []uint64, tasks []status.Task) error {
 }
 
 func (a *app) printOutcomes(tasks []status.Task) error {
-	doc, err := status.OutcomesDocument(tasks)
-	if err != nil {
-		return err
-	}
-	return a.printJSON(doc)
+	return a.printMade(status.OutcomesDocument(tasks))
 }
 
 func tasksOf(ctx context.Context, c *client.Client, ids []uint64) []status.Task {

@@ -126,6 +126,14 @@ func (a *app) printJSON(doc []byte) error {
 	return err
 }
 
+// printMade prints a document that was made here, unless it could not be.
+func (a *app) printMade(doc []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.printJSON(doc)
+}
+
 // decode reads a document of the service for a text: what others named can't steer the terminal.
 func decode(doc []byte, to any) error {
 	if err := json.Unmarshal(visibleJSON(doc), to); err != nil {

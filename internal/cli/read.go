@@ -142,11 +142,7 @@ func (a *app) errorsCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.ErrorsDocument(all, "")
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.ErrorsDocument(all, ""))
 		}
 		if len(all) == 0 {
 			a.say("No error is recorded; what is wrong now: " + a.name + " health")
@@ -197,11 +193,7 @@ func (a *app) backendsCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.BackendsDocument(all, "")
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.BackendsDocument(all, ""))
 		}
 		if len(all) == 0 {
 			a.showNoBackends(state)

@@ -56,11 +56,7 @@ func (a *app) tasksCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.TasksDocument(all, cursor)
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.TasksDocument(all, cursor))
 		}
 		a.showTasks(all)
 		if cursor != "" {
@@ -156,11 +152,7 @@ func (a *app) taskCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.TaskDocument(t)
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.TaskDocument(t))
 		}
 		a.showTask(t)
 		return nil
