@@ -85,20 +85,25 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	}
 	s.mu.Unlock()
 	now := s.clk.Now()
-	for i, e := range picked {
-		s.writeRequest(ctx, e.name, reqs[i], now)
-	}
+	s.writeRequests(ctx, picked, reqs, now)
 	ids, late := s.take(picked, reqs, now)
+	var again []*entry
+	var changed []request
 	for _, i := range late {
-		s.writeRequest(ctx, picked[i].name, reqs[i], now)
+		again, changed = append(again, picked[i]), append(changed, reqs[i])
 	}
+	s.writeRequests(ctx, again, changed, now)
 	return ids, nil
 }
 
-// writeRequest journals a request; one that can't be written is served all the same.
-func (s *Service) writeRequest(ctx context.Context, name string, r request, now time.Time) {
-	if err := s.journalRequest(ctx, name, r, now); err != nil {
-		s.log.WithError(err).Warn("a request could not be written down; it is done all the same, but a restart would forget it")
+// writeRequests journals what is asked of backends, at once: one by one thousands would take longer than a caller waits.
+// What can't be written is served all the same.
+func (s *Service) writeRequests(ctx context.Context, picked []*entry, reqs []request, now time.Time) {
+	if len(reqs) == 0 {
+		return
+	}
+	if err := s.journalRequests(ctx, picked, reqs, now); err != nil {
+		s.log.WithError(err).Warn("what was asked for could not be written down; it is done all the same, but a restart would forget it")
 	}
 }
 
