@@ -249,6 +249,8 @@ func TestWhatCommandsPrintHoldsItsSchema(t *testing.T) {
 		"outcomes": {"sync", "--backend", "nas", "--wait", "--json"}, "status": {"status", "--json"}, "insights": {"insights", "--json"},
 		"health": {"health", "--json"}, "explain": {"explain", "nas", "--json"}, "where": {"where", cid, "--json"}, "plan-sync": {"sync", "--dry-run", "--json"},
 		"tasks": {"tasks", "--json"}, "task": {"task", "show", fmt.Sprint(ids[0]), "--json"}, "backends": {"backends", "--json"}, "errors": {"errors", "--json"}, "doctor": {"doctor", "--json"},
+		"version": {"version", "--json"}, "dismiss": {"dismiss", "nas", "--yes", "--json"}, "config-check": {"config", "check", "--json"},
+		"config-show": {"config", "show", "--json"}, "drop-in": {"doctor", "--drop-in", "--json"},
 	} {
 		out, errs := run(args...)
 		if len(out) == 0 {
@@ -257,8 +259,10 @@ func TestWhatCommandsPrintHoldsItsSchema(t *testing.T) {
 		}
 		holds(t, name, out)
 	}
-	_, errs := run("explain", "nobody", "--json")
-	holds(t, "error", errs)
+	for _, args := range [][]string{{"explain", "nobody"}, {"nonsense"}, {"sync", "--no-such-flag"}, {"pause", "--for", "-1s"}, {"task", "cancel", "1"}, {"inspect", "/nowhere.json"}} {
+		_, errs := run(append(args, "--json")...)
+		holds(t, "error", errs)
+	}
 	w.until("calm", func() bool { return w.s.Manager().TasksActive+w.s.Manager().TasksQueued == 0 })
 	for _, args := range [][]string{{"insights"}, {"health"}, {"status"}, {"status", "--detailed"}} {
 		out, _ := run(append(args, "--json")...)

@@ -85,20 +85,25 @@ func (s *Service) enqueue(ctx context.Context, choose func() ([]*entry, error), 
 	}
 	s.mu.Unlock()
 	now := s.clk.Now()
-	for i, e := range picked {
-		s.writeRequest(ctx, e.name, reqs[i], now)
-	}
+	s.writeRequests(ctx, picked, reqs, now)
 	ids, late := s.take(picked, reqs, now)
+	var again []*entry
+	var changed []request
 	for _, i := range late {
-		s.writeRequest(ctx, picked[i].name, reqs[i], now)
+		again, changed = append(again, picked[i]), append(changed, reqs[i])
 	}
+	s.writeRequests(ctx, again, changed, now)
 	return ids, nil
 }
 
-// writeRequest journals a request; one that can't be written is served all the same.
-func (s *Service) writeRequest(ctx context.Context, name string, r request, now time.Time) {
-	if err := s.journalRequest(ctx, name, r, now); err != nil {
-		s.log.WithError(err).Warn("a request could not be written down; it is done all the same, but a restart would forget it")
+// writeRequests journals what is asked of backends, at once: one by one thousands would take longer than a caller waits.
+// What can't be written is served all the same.
+func (s *Service) writeRequests(ctx context.Context, picked []*entry, reqs []request, now time.Time) {
+	if len(reqs) == 0 {
+		return
+	}
+	if err := s.journalRequests(ctx, picked, reqs, now); err != nil {
+		s.log.WithError(err).Warn("what was asked for could not be written down; it is done all the same, but a restart would forget it")
 	}
 }
 
@@ -163,7 +168,7 @@ func unusableOne(list []*entry) error {
 		case e.misconfigured != "":
 			return status.Errorf(status.BackendUnavailable, "backend %s can't be used: %s", e.name, e.misconfigured)
 		case e.paused:
-			return status.Errorf(status.Paused, "backend %s is paused; resume it first: ipfs-kit-intelligent resume %s", e.name, e.name)
+			return status.Errorf(status.Paused, "backend %s is paused; resume it first: ipfs-kit-intelligent resume %s", e.name, human.Argument(e.name))
 		case e.resting():
 			return status.Errorf(status.Paused, "backend %s is paused by its configuration; take paused: true away there", e.name)
 		}
@@ -402,6 +407,22 @@ func (s *Service) CancelTask(_ context.Context, id uint64) error {
 	return nil
 }
 
+// anew is what asks for a task like one that has ended; empty where one word is not enough.
+func anew(t *task) string {
+	const program = ": ipfs-kit-intelligent "
+	switch t.Kind {
+	case status.KindPinSync:
+		return program + "sync --backend " + human.Shell(t.Backend)
+	case status.KindHealthCheck:
+		return program + "check " + human.Argument(t.Backend)
+	case status.KindBackupBuckets, status.KindBackupMetadata:
+		return program + "backup " + human.Argument(t.Backend)
+	case status.KindVerify:
+		return program + "verify " + human.Argument(t.Backend)
+	}
+	return ""
+}
+
 // RetryTask lets a task that waits go on now.
 func (s *Service) RetryTask(_ context.Context, id uint64) error {
 	s.mu.Lock()
@@ -412,7 +433,7 @@ func (s *Service) RetryTask(_ context.Context, id uint64) error {
 	}
 	e := s.entries[t.Backend]
 	if !t.live() || e == nil {
-		return status.Errorf(status.InvalidArgument, "task %d has ended (%s): ask for a new one, for example with: ipfs-kit-intelligent sync --backend %s", id, t.State, t.Backend)
+		return status.Errorf(status.InvalidArgument, "task %d has ended (%s): ask for a new one%s", id, t.State, anew(t))
 	}
 	if a, ok := e.tries[t.Kind]; ok {
 		a.Next = s.clk.Now()

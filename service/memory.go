@@ -248,13 +248,17 @@ func (s *Service) journalTask(t *task) {
 	s.db.SaveCounter("failed", s.failed)
 }
 
-// ask writes down a request before it is answered.
-func (s *Service) journalRequest(ctx context.Context, name string, r request, now time.Time) error {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return err
+// journalRequests writes down what is asked of backends before it is answered.
+func (s *Service) journalRequests(ctx context.Context, picked []*entry, reqs []request, now time.Time) error {
+	rows := make([]statedb.Request, len(reqs))
+	for i, r := range reqs {
+		body, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		rows[i] = statedb.Request{ID: r.ID, Kind: r.Kind, Backend: picked[i].name, Created: now, Body: body}
 	}
-	return s.db.AddRequest(ctx, statedb.Request{ID: r.ID, Kind: r.Kind, Backend: name, Created: now, Body: body})
+	return s.db.AddRequests(ctx, rows...)
 }
 
 // noteError counts one kind of trouble; of too many the one that was not seen for the longest time goes. The caller holds mu.

@@ -158,7 +158,7 @@ func requestWhileItsTask(t *testing.T, ends bool) {
 		got <- answer{ids, err}
 	}()
 	// It was given the task that waits before it went to write that down.
-	w.until("the request waits for the disk", func() bool { return inside("statedb.(*DB).AddRequest") })
+	w.until("the request waits for the disk", func() bool { return inside("statedb.(*DB).AddRequests") })
 	w.s.queue.Pause(false)
 	w.until("the task began, or ended", func() bool {
 		task, ok := w.s.Task(first)

@@ -272,7 +272,7 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 	case out.RemovalsRefused.Count > 0:
 		r.blocked = fmt.Sprintf("%s: %s", human.Count(out.RemovalsRefused.Count, "removal waits", "removals wait"), out.RemovalsRefused.Entries[0].Reason)
 	default:
-		r.blocked = fmt.Sprintf("its mark has %s that can't be understood; mend the file, or give up what it asks for: ipfs-kit-intelligent dismiss %s", human.Count(d.Unsynced, "action", "actions"), e.name)
+		r.blocked = fmt.Sprintf("its mark has %s that can't be understood; mend the file, or give up what it asks for: ipfs-kit-intelligent dismiss %s", human.Count(d.Unsynced, "action", "actions"), human.Argument(e.name))
 	}
 }
 

@@ -33,7 +33,7 @@ type waiting struct {
 
 func (w *waiting) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&w.wait, "wait", "w", false, "wait for the end and show progress")
-	cmd.Flags().DurationVar(&w.timeout, "timeout", 0, "with --wait: give up after this `time` (30s, 5m); 0: never")
+	patienceVar(cmd.Flags(), &w.timeout, "timeout", "with --wait: give up after this `time` (30s, 5m); 0: never")
 }
 
 func (a *app) syncCommand() *cobra.Command {
@@ -235,11 +235,7 @@ func (a *app) leftAlone(err error, ids []uint64, tasks []status.Task) error {
 }
 
 func (a *app) printOutcomes(tasks []status.Task) error {
-	doc, err := status.OutcomesDocument(tasks)
-	if err != nil {
-		return err
-	}
-	return a.printJSON(doc)
+	return a.printMade(status.OutcomesDocument(tasks))
 }
 
 func tasksOf(ctx context.Context, c *client.Client, ids []uint64) []status.Task {

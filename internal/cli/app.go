@@ -76,18 +76,26 @@ func run(args []string, name string, env Env) int {
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(env.Stdin)
-	root.SetOut(out)
-	root.SetErr(env.Stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if failed := out.failed(); err == nil && failed != nil {
+	if failed := out.failed(); failed != nil { // whatever else there is to say: it was not read
 		err = &fault{code: ExitFailed, err: fmt.Errorf("print: %w", failed), next: "see where the output goes"}
 	}
 	if err == nil {
 		return ExitDone
 	}
-	a.json = a.json || slices.ContainsFunc(args, func(arg string) bool { return arg == "-j" || arg == "--json" || arg == "--json-output" })
+	a.json = a.json || asksJSON(args)
 	return a.report(err, cmd.CommandPath())
+}
+
+// jsonFlag is --json in each spelling, alone or among other letters.
+var jsonFlag = regexp.MustCompile(`^(-[a-z]*j[a-z]*|--json(-output)?(=true)?)$`)
+
+// asksJSON says that JSON was asked for by words that were not all understood.
+func asksJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.ContainsFunc(args, jsonFlag.MatchString)
 }
 
 // report says what failed, why, and what to do, and gives the exit code. Path is the command that was typed.
@@ -102,15 +110,16 @@ func (a *app) report(err error, path string) int {
 	if f.err == nil { // an outcome that was printed already
 		return f.code
 	}
+	what, next := a.typed(f.err.Error()), a.typed(f.next)
 	if a.json {
-		if b, err := status.FailureDocument(f.err.Error(), f.kind, f.next, f.code); err == nil {
+		if b, err := status.FailureDocument(what, f.kind, next, f.code); err == nil {
 			fmt.Fprintf(a.env.Stderr, "%s\n", b)
 		}
 		return f.code
 	}
-	fmt.Fprintf(a.env.Stderr, "%s: %s\n", path, a.typed(visibleLines(f.err.Error())))
-	if f.next != "" {
-		fmt.Fprintf(a.env.Stderr, "Next: %s\n", a.typed(visible(f.next)))
+	fmt.Fprintf(a.env.Stderr, "%s: %s\n", path, visibleLines(what))
+	if next != "" {
+		fmt.Fprintf(a.env.Stderr, "Next: %s\n", visible(next))
 	}
 	return f.code
 }
@@ -171,6 +180,8 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 		f.code, f.next = ExitNotFound, a.name+" status --detailed"
 	case status.InvalidArgument:
 		f.code = ExitUsage
+	case status.BackendUnavailable:
+		f.next = a.name + " health"
 	case status.NotReady:
 		f.next = a.name + " doctor"
 		if strings.Contains(e.Message, "wait --for ready") {
@@ -195,9 +206,33 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 func (a *app) do(body func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.named(cmd.Root())
+		if err := a.given(cmd, args); err != nil {
+			return err
+		}
 		return a.classify(cmd.Context(), body(cmd.Context(), args))
 	}
 }
+
+// given refuses words that are empty: where a variable of a script is not set, pause would else pause all.
+func (a *app) given(cmd *cobra.Command, args []string) error {
+	if slices.Contains(args, "") {
+		return usagef("an argument is empty")
+	}
+	var empty error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		list, several := f.Value.(pflag.SliceValue)
+		if f.Value.String() == "" || several && slices.Contains(list.GetSlice(), "") {
+			empty = usagef("--%s is empty", f.Name)
+		}
+	})
+	if empty == nil && a.bus != "" && !slices.Contains(busNames, a.bus) && !strings.Contains(a.bus, ":") {
+		return usagef("--bus %q is not known: %s, or an address such as unix:path=/run/user/1000/bus", a.bus, strings.Join(busNames, ", "))
+	}
+	return empty
+}
+
+// busNames are the buses that have a name.
+var busNames = []string{"session", "system"}
 
 // with is do for a command that speaks to the running service.
 func (a *app) with(body func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
@@ -226,8 +261,18 @@ func (a *app) root() *cobra.Command {
 			"speak to it.",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: a.name},
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.ArbitraryArgs, RunE: a.group,
+		Args: cobra.ArbitraryArgs,
 	}
+	version := root.Flags().Bool("version", false, "print the version, as the command version does")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version {
+			return a.showVersion()
+		}
+		return a.group(cmd, args)
+	}
+	root.SetIn(a.env.Stdin) // before the commands are made that print scripts: they keep it
+	root.SetOut(a.env.Stdout)
+	root.SetErr(a.env.Stderr)
 	root.SetFlagErrorFunc(wrongFlag)
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	p := root.PersistentFlags()

@@ -44,6 +44,19 @@ func (a *app) appear(ctx context.Context, ended <-chan error) (*client.Client, e
 	}
 }
 
+// comes waits for the service of our home to come to a bus.
+func (a *app) comes(ctx context.Context) (*client.Client, error) {
+	c, err := a.appear(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.sameHome(ctx, c); err != nil {
+		c.Close() //nolint:errcheck // it was only asked
+		return nil, err
+	}
+	return c, nil
+}
+
 // arrivals hears of all that can mean that the service came: an owner of its
 // name on a bus that is there, and a bus that is new where one may be.
 func (a *app) arrivals(ctx context.Context) (hear <-chan struct{}, stop func()) {

@@ -50,7 +50,7 @@ func (a *app) completions(root *cobra.Command) {
 	for flag, f := range map[string]completer{
 		"sync backend": backends(anyNumber), "tasks backend": backends(anyNumber), "history backend": backends(anyNumber), "history what": words(anyNumber, status.HistorySubjects), "wait for": words(anyNumber, waitWords),
 		"status state": words(anyNumber, backendStates), "backends state": words(anyNumber, backendStates), "tasks state": words(anyNumber, taskStates),
-		" bus": words(anyNumber, []string{"session", "system"}),
+		" bus": words(anyNumber, busNames),
 	} {
 		path, name, _ := strings.Cut(flag, " ")
 		if cmd, _, err := root.Find(strings.Fields(path)); err == nil {
@@ -60,11 +60,11 @@ func (a *app) completions(root *cobra.Command) {
 }
 
 func backendNames(ctx context.Context, c *client.Client) (out []cobra.Completion) {
-	page, _, err := c.ListBackends(ctx, status.BackendQuery{Limit: 1000})
+	all, err := listBackends(ctx, c, "")
 	if err != nil {
 		return nil // nothing is completed
 	}
-	for _, b := range page {
+	for _, b := range all {
 		out = append(out, b.Name)
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/doctor"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/privatebus"
 )
 
@@ -119,7 +121,7 @@ func (a *app) oursIs(home string) error {
 		return nil
 	}
 	return &fault{code: ExitFailed, err: fmt.Errorf("the service that runs serves the home %s, and yours is %s", home, p.Home),
-		next: fmt.Sprintf("name its home: IPFS_KIT_HOME=%s %s …, or run another service for yours", home, a.name)}
+		next: fmt.Sprintf("name its home: IPFS_KIT_HOME=%s %s …, or run another service for yours", human.Shell(home), a.name)}
 }
 
 // realPath resolves links where it can.
@@ -140,9 +142,10 @@ func (a *app) lastWords() string {
 	if _, err := os.Stat(path); err != nil {
 		return ""
 	}
-	lines := strings.Split(tail(path, 0), "\n")
-	if last := lines[len(lines)-1]; len(last) > len(logTime) {
-		return "its last words: " + last
+	for _, line := range slices.Backward(strings.Split(tail(path, 0), "\n")) {
+		if len(line) > len(logTime) && !strings.HasPrefix(line, "Next: ") {
+			return "its last words: " + line
+		}
 	}
 	return ""
 }

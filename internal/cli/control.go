@@ -143,14 +143,11 @@ func (a *app) needsBus() bool {
 func (a *app) started(ctx context.Context, word string, verbose bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	c, err := a.appear(ctx, nil)
+	c, err := a.comes(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close() //nolint:errcheck // it was only asked
-	if err := a.sameHome(ctx, c); err != nil {
-		return err
-	}
 	m, err := c.WaitFor(ctx, ready)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/human"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 func (a *app) dismissCommand() *cobra.Command {
@@ -28,8 +29,7 @@ func (a *app) dismissCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			_, err := fmt.Fprintf(a.env.Stdout, "{\"dismissed\":%d}\n", n)
-			return err
+			return a.printMade(status.DismissDocument(n))
 		}
 		if n == 0 {
 			a.say(visible(args[0]) + " is clean; there was nothing to give up.")
@@ -55,7 +55,7 @@ func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) err
 	if b.Pending == 0 {
 		return nil // it says so itself
 	}
-	again := a.name + " dismiss --yes " + name
+	again := a.name + " dismiss --yes " + human.Argument(name)
 	if !a.attended() {
 		return hint(again, "nobody can be asked here, and --yes was not given")
 	}

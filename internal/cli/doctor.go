@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -183,7 +182,7 @@ func (a *app) dropIn(ctx context.Context, o doctor.Options, install bool) error 
 	}
 	if !install {
 		if a.json {
-			return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"drop_in": text})
+			return a.printMade(status.DropInDocument(text, "", ""))
 		}
 		_, err := fmt.Fprint(a.env.Stdout, text)
 		return err
@@ -194,7 +193,7 @@ func (a *app) dropIn(ctx context.Context, o doctor.Options, install bool) error 
 	}
 	const next = "systemctl --user restart " + unitName
 	if a.json {
-		return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"installed": file, "next": next})
+		return a.printMade(status.DropInDocument("", file, next))
 	}
 	a.say("The sandbox is in place: " + file)
 	a.say("Next: " + next)

@@ -84,6 +84,7 @@ type statusView struct {
 		Since    *string `json:"since"`
 	} `json:"alerts"`
 	Problems []struct {
+		File  string `json:"file"`
 		Error string `json:"error"`
 	} `json:"problems"`
 	ProblemCount int `json:"problem_count"`

@@ -66,6 +66,6 @@ func (a *app) showHealth(v healthView) {
 		}
 	}
 	if v.Truncated {
-		fmt.Fprintf(out, "… and %d more: %s health --json\n", v.Count-len(v.Issues), a.name)
+		fmt.Fprintf(out, "… and %d more: %s status --detailed\n", v.Count-len(v.Issues), a.name)
 	}
 }

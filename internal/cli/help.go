@@ -119,11 +119,31 @@ nothing, save with --install.`, []string{"doctor", "doctor --drop-in"}, []string
 	"completion powershell": {"The script for PowerShell.", nil, nil},
 }
 
+// helpCommand makes the word help know what it was not asked for.
+func (a *app) helpCommand(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	c, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	c.Run = nil
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		of, rest, err := root.Find(args)
+		if err != nil || len(rest) > 0 {
+			return a.group(of, rest)
+		}
+		of.InitDefaultHelpFlag() // it is shown
+		return of.Help()
+	}
+}
+
 // describe gives each command the texts of helps.
 func (a *app) describe(root *cobra.Command) {
+	a.helpCommand(root)
 	root.InitDefaultCompletionCmd()
 	if c, _, err := root.Find([]string{"completion"}); err == nil {
 		c.Short = "Print the script that completes commands in a shell"
+		c.Args, c.RunE = cobra.ArbitraryArgs, a.group
 		for _, sub := range c.Commands() {
 			sub.Short = "The script for " + sub.Name()
 		}

@@ -18,20 +18,23 @@ import (
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/parquetfile"
 	"ipfskit.org/intelligent/internal/redact"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // localCommands need no running service.
 func (a *app) localCommands() []*cobra.Command {
-	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error {
-		if a.json {
-			return json.NewEncoder(a.env.Stdout).Encode(map[string]string{"version": Version})
-		}
-		a.say(Version)
-		return nil
-	}}
+	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error { return a.showVersion() }}
 	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it, without its secrets", Args: takes(1, 1),
 		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
 	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
+}
+
+func (a *app) showVersion() error {
+	if a.json {
+		return a.printMade(status.VersionDocument(Version))
+	}
+	a.say(Version)
+	return nil
 }
 
 // inspect prints a JSON object a row of a parquet file, or one for a JSON or YAML document.
@@ -109,35 +112,47 @@ func (a *app) printDocument(file string, doc any) error {
 // configCommand checks and shows the service's own configuration.
 func (a *app) configCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "config", Short: "The service's own configuration", Args: cobra.ArbitraryArgs, RunE: a.group}
-	load := func() (*config.Config, error) {
+	load := func() (c *config.Config, warnings []string, err error) {
 		p, err := config.FindPaths(a.env.Getenv, a.system)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		c, warnings, err := config.Load(p.Config)
+		c, found, err := config.Load(p.Config)
+		for _, w := range found {
+			warnings = append(warnings, w.String())
+		}
+		return c, warnings, err
+	}
+	warn := func(warnings []string) {
 		for _, w := range warnings {
-			a.note("warning: " + w.String())
+			a.note("warning: " + w)
 		}
-		return c, err
 	}
 	parent.AddCommand(
 		&cobra.Command{Use: "check", Short: "Name the mistakes, with file, line and key", Args: takes(0, 0), RunE: a.do(func(context.Context, []string) error {
-			if _, err := load(); err != nil {
-				return err
+			_, warnings, err := load()
+			if err == nil && a.json {
+				return a.printMade(status.ConfigCheckDocument(warnings))
 			}
-			if a.json {
-				return json.NewEncoder(a.env.Stdout).Encode(map[string]bool{"valid": true})
+			warn(warnings)
+			if err != nil {
+				return err
 			}
 			a.say("The configuration is right.")
 			return nil
 		})},
 		&cobra.Command{Use: "show", Short: "The configuration that counts, defaults included", Args: takes(0, 0), RunE: a.do(func(context.Context, []string) error {
-			c, err := load()
+			c, warnings, err := load()
+			warn(warnings)
 			if err != nil {
 				return err
 			}
 			if a.json {
-				return json.NewEncoder(a.env.Stdout).Encode(c.Values())
+				settings := map[string]status.Setting{}
+				for key, v := range c.Values() {
+					settings[key] = status.Setting(v)
+				}
+				return a.printMade(status.ConfigShowDocument(settings))
 			}
 			fmt.Fprint(a.env.Stdout, c.Show())
 			return nil

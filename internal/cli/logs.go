@@ -48,6 +48,9 @@ func (a *app) logsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&since, "since", "", "only from this `time` on: 90m, 2d, 15:04, 2026-01-31")
 	cmd.RunE = a.do(func(ctx context.Context, args []string) error {
 		q.backend = first(args)
+		if cmd.Flags().Changed("lines") && q.lines < 0 {
+			return usagef("--lines %d is below 0", q.lines)
+		}
 		if since != "" {
 			var err error
 			if q.since, err = moment(since, a.clk.Now()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,8 @@ type style struct {
 	// tty is the terminal that texts are for, nil where there is none: then
 	// nothing is cut and nothing is drawn over.
 	tty *os.File
+	// usual is how wide a terminal is taken to be that does not tell it.
+	usual int
 }
 
 // styleOf looks at the terminal, NO_COLOR and TERM.
@@ -29,7 +32,11 @@ func styleOf(out io.Writer, env Env) style {
 	if name := env.Getenv("TERM"); !ok || !term.IsTerminal(int(f.Fd())) || name == "" || name == "dumb" {
 		return style{}
 	}
-	return style{env.Getenv("NO_COLOR") == "", f}
+	columns, err := strconv.Atoi(env.Getenv("COLUMNS"))
+	if err != nil || columns <= 0 {
+		columns = usualWidth
+	}
+	return style{env.Getenv("NO_COLOR") == "", f, columns}
 }
 
 // printer is standard output: it remembers that something could not be printed, so
@@ -69,7 +76,7 @@ func (s style) size() (columns, lines int) {
 	}
 	columns, lines, err := term.GetSize(int(s.tty.Fd()))
 	if err != nil || columns <= 0 {
-		columns = usualWidth
+		columns = s.usual
 	}
 	if err != nil || lines <= 0 {
 		lines = usualHeight
@@ -117,6 +124,14 @@ func (a *app) note(line string) { fmt.Fprintln(a.env.Stderr, line) }
 func (a *app) printJSON(doc []byte) error {
 	_, err := fmt.Fprintf(a.env.Stdout, "%s\n", bytes.TrimRight(doc, "\n"))
 	return err
+}
+
+// printMade prints a document that was made here, unless it could not be.
+func (a *app) printMade(doc []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.printJSON(doc)
 }
 
 // decode reads a document of the service for a text: what others named can't steer the terminal.

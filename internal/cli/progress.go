@@ -9,21 +9,15 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// progressLines is the least time between two lines of progress where they can't be drawn over.
-const progressLines = 5 * time.Second
+const (
+	// firstLine is when progress is told first where it can't be drawn over, and progressLines the least time between two lines.
+	firstLine     = time.Second
+	progressLines = 5 * time.Second
+)
 
-// progress is how far a task is, its rate, and when it is expected to end.
+// progress is how far a task is, its rate, when it is expected to end, and then what may be cut where a line ends.
 func (a *app) progress(t taskView) string {
 	var parts []string
-	if t.ItemsTotal > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d", t.ItemsDone, t.ItemsTotal))
-	}
-	switch {
-	case t.BytesTotal > 0:
-		parts = append(parts, human.Bytes(t.BytesDone)+" of "+human.Bytes(t.BytesTotal))
-	case t.BytesDone > 0:
-		parts = append(parts, human.Bytes(t.BytesDone))
-	}
 	if t.Progress != nil {
 		parts = append(parts, fmt.Sprintf("%.0f%%", 100**t.Progress))
 	}
@@ -32,6 +26,15 @@ func (a *app) progress(t taskView) string {
 	}
 	if end := a.ago(t.End); strings.HasPrefix(end, "in ") { // one that is past says nothing
 		parts = append(parts, "ends "+end)
+	}
+	if t.ItemsTotal > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d", t.ItemsDone, t.ItemsTotal))
+	}
+	switch {
+	case t.BytesTotal > 0:
+		parts = append(parts, human.Bytes(t.BytesDone)+" of "+human.Bytes(t.BytesTotal))
+	case t.BytesDone > 0:
+		parts = append(parts, human.Bytes(t.BytesDone))
 	}
 	if len(parts) == 0 {
 		return "it runs"
@@ -64,18 +67,23 @@ type meter struct {
 }
 
 func (a *app) newMeter(total int) *meter {
-	return &meter{a: a, err: styleOf(a.env.Stderr, a.env), total: total, ended: map[uint64]bool{}, last: a.clk.Now()}
+	return &meter{a: a, err: styleOf(a.env.Stderr, a.env), total: total, ended: map[uint64]bool{}, last: a.clk.Now().Add(firstLine - progressLines)}
 }
 
 func (m *meter) show(t status.Task) {
-	if t.State != status.TaskRunning {
-		m.ended[t.ID] = m.ended[t.ID] || t.State != status.TaskQueued
+	said := "it waits for its turn"
+	switch t.State {
+	case status.TaskRunning:
+		said = m.a.progress(viewOf(t))
+	case status.TaskQueued:
+	default:
+		m.ended[t.ID] = true
 		return
 	}
 	if m.a.json {
 		return
 	}
-	line := visible(fmt.Sprintf("task %d: %s %s: %s", t.ID, t.Kind, t.Backend, m.a.progress(viewOf(t))))
+	line := visible(fmt.Sprintf("task %d: %s %s: %s", t.ID, t.Kind, t.Backend, said))
 	if m.total > 1 {
 		line = fmt.Sprintf("%d of %d tasks ended; ", len(m.ended), m.total) + line
 	}
@@ -84,7 +92,7 @@ func (m *meter) show(t status.Task) {
 		fmt.Fprintf(m.a.env.Stderr, "\r\x1b[K%s", cut(line, columns-1))
 		return
 	}
-	if now := m.a.clk.Now(); now.Sub(m.last) >= progressLines {
+	if now := m.a.clk.Now(); t.State == status.TaskRunning && now.Sub(m.last) >= progressLines {
 		m.last = now
 		m.a.note(line)
 	}

@@ -137,32 +137,39 @@ func (a *app) showWhere(doc []byte) error {
 
 func (a *app) errorsCommand() *cobra.Command {
 	return &cobra.Command{Use: "errors [BACKEND]", Short: "What went wrong, counted", Args: takes(0, 1), RunE: a.with(func(ctx context.Context, c *client.Client, args []string) error {
-		page, cursor, err := c.ListErrors(ctx, status.ErrorQuery{Backend: first(args), Limit: 1000})
+		all, err := listErrors(ctx, c, first(args))
 		if err != nil {
 			return err
 		}
 		if a.json {
-			doc, err := status.ErrorsDocument(page, cursor)
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.ErrorsDocument(all, ""))
 		}
-		if len(page) == 0 {
+		if len(all) == 0 {
 			a.say("No error is recorded; what is wrong now: " + a.name + " health")
 			return nil
 		}
 		var rows [][]string
-		for _, e := range page {
+		for _, e := range all {
 			last := e.Last.Format(time.RFC3339)
 			rows = append(rows, []string{e.Backend, e.Class, fmt.Sprint(e.Count), a.ago(&last), e.Message})
 		}
 		a.table([]string{"BACKEND", "CLASS", "COUNT", "LAST", "MESSAGE"}, rows)
-		if cursor != "" {
-			a.note("There are more; those of one backend: " + a.name + " errors BACKEND")
-		}
 		return nil
 	})}
+}
+
+// listErrors reads all pages.
+func listErrors(ctx context.Context, c *client.Client, backend string) (all []status.ErrorEntry, err error) {
+	for q := (status.ErrorQuery{Backend: backend, Limit: 1000}); ; {
+		page, cursor, err := c.ListErrors(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if q.Cursor = cursor; cursor == "" {
+			return all, nil
+		}
+	}
 }
 
 func (a *app) backendsCommand() *cobra.Command {
@@ -186,11 +193,7 @@ func (a *app) backendsCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.BackendsDocument(all, "")
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.BackendsDocument(all, ""))
 		}
 		if len(all) == 0 {
 			a.showNoBackends(state)

@@ -60,6 +60,14 @@ func (a *app) spawn(ctx context.Context, verbose bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	c, err := a.appear(ctx, ended)
+	if err != nil && ctx.Err() != nil { // it goes on by itself
+		code, why := ExitFailed, "interrupted"
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			code, why = ExitTimeout, "timed out"
+		}
+		return &fault{code: code, err: fmt.Errorf("%s: the service (process %d) was started, and is on no bus yet", why, cmd.Process.Pid),
+			next: fmt.Sprintf("see its log, %s; or end it: kill %d", path, cmd.Process.Pid)}
+	}
 	if err != nil {
 		return err
 	}

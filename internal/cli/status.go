@@ -44,6 +44,9 @@ func (a *app) statusCommand() *cobra.Command {
 		if err := decode(doc, &v); err != nil {
 			return err
 		}
+		if len(args) > 0 || state != "" {
+			v.narrow()
+		}
 		a.showStatus(v, detailed || len(args) > 0 || state != "", detailed, state)
 		return nil
 	})
@@ -93,6 +96,19 @@ func (a *app) showStatus(v statusView, detailed, workers bool, state string) {
 	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 || v.Service.State == status.StateWaiting || v.Service.State == status.StateDegraded {
 		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
+}
+
+// narrow leaves out configurations that can't be read: each is a backend's, and told with it where it was asked for.
+func (v *statusView) narrow() {
+	kept := v.Problems[:0]
+	for _, p := range v.Problems {
+		if dir, _, _ := strings.Cut(p.File, "/"); dir == "backends" || dir == "backend_configs" {
+			v.ProblemCount--
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	v.Problems = kept
 }
 
 // tells says whether a backend that is shown has an error among what is wrong with it.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // takes bounds the arguments of a command, which the usage line names.
@@ -21,7 +21,9 @@ func takes(least, most int) cobra.PositionalArgs {
 			_, what, _ := strings.Cut(cmd.Use, " ")
 			return usagef("an argument is missing: %s", what)
 		case len(args) > most && cmd.Flags().Lookup("backend") != nil:
-			return hint("did you mean --backend "+args[most]+"?", "it takes no argument %q", args[most])
+			return hint("did you mean --backend "+human.Shell(args[most])+"?", "it takes no argument %q", args[most])
+		case most == 0 && len(args) > 0:
+			return usagef("it takes no argument %q", args[0])
 		case len(args) > most:
 			return usagef("it takes no argument %q here; there may be %d", args[most], most)
 		}
@@ -88,12 +90,12 @@ func (a *app) nearestBackend(ctx context.Context, message string) string {
 		return ""
 	}
 	defer c.Close() //nolint:errcheck // it was only asked
-	page, _, err := c.ListBackends(ctx, status.BackendQuery{Limit: 1000})
+	all, err := listBackends(ctx, c, "")
 	if err != nil {
 		return ""
 	}
 	var known []string
-	for _, b := range page {
+	for _, b := range all {
 		known = append(known, b.Name)
 	}
 	_, quoted, _ := strings.Cut(message, `"`)
@@ -101,12 +103,14 @@ func (a *app) nearestBackend(ctx context.Context, message string) string {
 	return nearest(word, known)
 }
 
-// nearest is the known word that begins so, or is spelled most alike; empty where none is near.
+// nearest is the known word that begins so, or is spelled most alike, small letters or capitals; empty where none is near.
 func nearest(word string, known []string) string {
 	best, least := "", 0
+	word = strings.ToLower(word)
 	for _, k := range known {
-		d := distance(word, k)
-		if word != "" && strings.HasPrefix(k, word) {
+		lower := strings.ToLower(k)
+		d := distance(word, lower)
+		if word != "" && strings.HasPrefix(lower, word) {
 			d = 0
 		}
 		if d <= max(2, len(word)/3) && d < len(k) && (best == "" || d < least) {

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -53,19 +56,25 @@ func (a *app) tasksCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.TasksDocument(all, cursor)
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.TasksDocument(all, cursor))
 		}
 		a.showTasks(all)
 		if cursor != "" {
-			a.note(fmt.Sprintf("There are more; all of them: %s tasks --limit 0", a.name))
+			a.note("There are more; all of them: " + a.name + " tasks --limit 0" + chosen(cmd.Flags(), "since", "state", "backend"))
 		}
 		return nil
 	})
 	return cmd
+}
+
+// chosen are those of some flags that were given, to be typed again.
+func chosen(flags *pflag.FlagSet, names ...string) (text string) {
+	for _, name := range names {
+		if f := flags.Lookup(name); f.Changed {
+			text += " --" + name + " " + human.Shell(f.Value.String())
+		}
+	}
+	return text
 }
 
 // listTasks reads pages up to a limit, 0 for all; the cursor is not empty where there are more.
@@ -104,13 +113,8 @@ func (a *app) showTasks(all []status.Task) {
 
 // moment reads a time of the past: how long ago, a time of today, a day, or RFC 3339.
 func moment(text string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, err := config.Duration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
-	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n < 1e5 {
-			return now.Add(-time.Duration(n * 24 * float64(time.Hour))), nil
-		}
 	}
 	for _, layout := range []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
@@ -148,11 +152,7 @@ func (a *app) taskCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			doc, err := status.TaskDocument(t)
-			if err != nil {
-				return err
-			}
-			return a.printJSON(doc)
+			return a.printMade(status.TaskDocument(t))
 		}
 		a.showTask(t)
 		return nil

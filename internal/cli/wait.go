@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,19 +45,15 @@ func (a *app) waitCommand() *cobra.Command {
 	var limit time.Duration
 	cmd := &cobra.Command{Use: "wait", Short: "Wait until it is ready, or all backends are clean, or healthy", Args: takes(0, 0)}
 	cmd.Flags().StringVar(&what, "for", "ready", "the `state`: ready, clean or healthy")
-	cmd.Flags().DurationVar(&limit, "timeout", 0, "give up after this `time` (30s, 5m); 0: never")
+	patienceVar(cmd.Flags(), &limit, "timeout", "give up after this `time` (30s, 5m); 0: never")
 	cmd.RunE = a.do(func(ctx context.Context, _ []string) error {
 		if err := oneOf("--for", what, waitWords); err != nil {
 			return err
 		}
-		good := conditions[what]
-		if good == nil {
-			return usagef("--for is empty: %s", strings.Join(waitWords, ", "))
-		}
 		ctx, cancel := within(ctx, limit)
 		defer cancel()
 		for {
-			err := a.waitOnce(ctx, what, good)
+			err := a.waitOnce(ctx, what, conditions[what])
 			if !errors.Is(err, client.ErrNotRunning) {
 				if errors.Is(err, context.DeadlineExceeded) {
 					err = a.cameNot(ctx, limit)
@@ -83,14 +78,11 @@ func (a *app) cameNot(ctx context.Context, limit time.Duration) *fault {
 
 // waitOnce waits for the service to come and to be what is wanted.
 func (a *app) waitOnce(ctx context.Context, what string, good func(status.Manager) bool) error {
-	c, err := a.appear(ctx, nil)
+	c, err := a.comes(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Close() //nolint:errcheck // it was only asked
-	if err := a.sameHome(ctx, c); err != nil {
-		return err
-	}
 	m, err := c.WaitFor(ctx, good)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it is not %s: %s", what, standing(m)), next: a.name + " status"}
@@ -109,7 +101,7 @@ func within(ctx context.Context, limit time.Duration) (context.Context, context.
 func (a *app) pauseCommand() *cobra.Command {
 	var d time.Duration
 	cmd := &cobra.Command{Use: "pause [BACKEND]", Short: "Start no new tasks, of a backend or of all", Args: takes(0, 1)}
-	cmd.Flags().DurationVar(&d, "for", 0, "go on by itself after this `time` (30m, 2h); 0: never")
+	patienceVar(cmd.Flags(), &d, "for", "go on by itself after this `time` (30m, 2h, 1d); 0: never")
 	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, args []string) error {
 		name := first(args)
 		if err := c.Pause(ctx, name, d); err != nil {

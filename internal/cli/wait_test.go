@@ -46,7 +46,7 @@ func TestProgressOnAPipeIsALineNowAndThenWithRateAndEnd(t *testing.T) {
 	clk := &clock.Shifted{}
 	var out, errOut bytes.Buffer
 	a := &app{env: Env{Stdout: &out, Stderr: &errOut}, clk: clk}
-	m := a.newMeter(2)
+	m := a.newMeter(3)
 	running := status.Task{ID: 7, Kind: "pin_sync", Backend: "nas", State: status.TaskRunning, ItemsDone: 40, ItemsTotal: 100,
 		BytesDone: 3 << 20, BytesPerSecond: 1 << 20, ExpectedEnd: clk.Now().Add(time.Minute)}
 	m.show(running)
@@ -54,10 +54,11 @@ func TestProgressOnAPipeIsALineNowAndThenWithRateAndEnd(t *testing.T) {
 		t.Errorf("at once: %s", errOut.String())
 	}
 	m.show(status.Task{ID: 6, State: status.TaskDone})
-	clk.Shift(progressLines)
+	m.show(status.Task{ID: 8, State: status.TaskQueued})
+	clk.Shift(firstLine)
 	m.show(running)
 	m.show(running)
-	if got := errOut.String(); !strings.HasPrefix(got, "1 of 2 tasks ended; task 7: pin_sync nas: 40 of 100, 3.0 MiB, 1.0 MiB/s, ends in 5") || strings.Count(got, "\n") != 1 {
+	if got := errOut.String(); !strings.HasPrefix(got, "1 of 3 tasks ended; task 7: pin_sync nas: 1.0 MiB/s, ends in 5") || !strings.HasSuffix(got, " s, 40 of 100, 3.0 MiB\n") || strings.Count(got, "\n") != 1 {
 		t.Errorf("%q", got)
 	}
 	a.json, m.last = true, time.Time{}

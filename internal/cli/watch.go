@@ -71,11 +71,7 @@ func (a *app) watch(ctx context.Context, v viewer) error {
 		if err := v.stopped(); err != nil {
 			return err
 		}
-		if c, err = a.appear(ctx, nil); err != nil {
-			return err
-		}
-		if err := a.sameHome(ctx, c); err != nil {
-			c.Close() //nolint:errcheck // it was only asked
+		if c, err = a.comes(ctx); err != nil {
 			return err
 		}
 	}

@@ -63,14 +63,14 @@ func TestCellsAreCutByColumns(t *testing.T) {
 
 func TestTimesOfThePastAreRead(t *testing.T) {
 	now := time.Date(2026, 2, 1, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]string{"90m": "2026-02-01T10:30:00Z", "2d": "2026-01-30T12:00:00Z", "11:30": "2026-02-01T11:30:00Z",
+	for text, want := range map[string]string{"90m": "2026-02-01T10:30:00Z", "1d12h": "2026-01-31T00:00:00Z", "2d": "2026-01-30T12:00:00Z", "11:30": "2026-02-01T11:30:00Z",
 		"2026-01-31": "2026-01-31T00:00:00Z", "2026-01-31 15:04": "2026-01-31T15:04:00Z", "2026-01-31T15:04": "2026-01-31T15:04:00Z", "2026-01-31T15:04:05+01:00": "2026-01-31T14:04:05Z"} {
 		got, err := moment(text, now)
 		if err != nil || got.UTC().Format(time.RFC3339) != want {
 			t.Errorf("%s is %v, %v; want %s", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "yesterday", "-1h", "-2d", "2026-13-01", "NaNd", "1e400d"} {
+	for _, text := range []string{"", "yesterday", "-1h", "-2d", "1d-1h", "infd", "1e9d", "0x10d", "2026-13-01", "NaNd", "1e400d"} {
 		if got, err := moment(text, now); err == nil {
 			t.Errorf("%q is %v", text, got)
 		}
@@ -79,7 +79,7 @@ func TestTimesOfThePastAreRead(t *testing.T) {
 
 func TestTheNearestWordIsNamed(t *testing.T) {
 	known := []string{"start", "status", "stop", "sync"}
-	for word, want := range map[string]string{"stauts": "status", "stat": "status", "snyc": "sync", "zzz": "", "": ""} {
+	for word, want := range map[string]string{"stauts": "status", "stat": "status", "snyc": "sync", "zzz": "", "": "", "STATUS": "status", "SNYC": "sync"} {
 		if got := nearest(word, known); got != want {
 			t.Errorf("%s: %q, want %q", word, got, want)
 		}

@@ -73,6 +73,19 @@ func TestWrongValuesAreAllNamedWithFileLineAndWhatIsAllowed(t *testing.T) {
 	}
 }
 
+func TestTimesAreReadAsPeopleWriteThem(t *testing.T) {
+	for text, want := range map[string]time.Duration{"0": 0, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "7d": 168 * time.Hour, "1.5d": 36 * time.Hour, "1d12h": 36 * time.Hour, "-1d": -24 * time.Hour, "100ms": 100 * time.Millisecond} {
+		if got, err := Duration(text); err != nil || got != want {
+			t.Errorf("%s is %s, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "5", "d", "1w", "1d-1h", "1d+1h", "nand", "infd", "1e9d", "2562047h", "0x1d", "soon", "1 d", "1day"} {
+		if got, err := Duration(text); err == nil {
+			t.Errorf("%q is %s", text, got)
+		}
+	}
+}
+
 func TestWhatIsNoConfigurationIsSaid(t *testing.T) {
 	for _, text := range []string{"- a\n", "a: [", "x: &a [*a]"} {
 		if _, w, err := load(t, text); err == nil && len(w) == 0 {

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,7 +115,7 @@ func (k *key) set(c *Config, n *yaml.Node) error {
 func (k *key) allowed() string {
 	switch k.to(Default()).(type) {
 	case *time.Duration:
-		return fmt.Sprintf("a time from %s to %s, such as 90s, 15m, 6h, 7d", time.Duration(k.least), time.Duration(k.most))
+		return fmt.Sprintf("a time from %s to %s, such as 90s, 15m, 6h, 7d", Spell(time.Duration(k.least)), Spell(time.Duration(k.most)))
 	case *int:
 		return fmt.Sprintf("a whole number from %d to %d", k.least, k.most)
 	case *bool:
@@ -132,16 +134,33 @@ func (k *key) wrong(n *yaml.Node) error {
 	return fmt.Errorf("key %s: %q is not allowed; it must be %s", k.name, value, k.allowed())
 }
 
-// duration takes Go's durations, days, and plain seconds.
+// duration takes what Duration does, and plain seconds.
 func duration(s string) (time.Duration, error) {
 	if n, err := strconv.ParseFloat(s, 64); err == nil {
 		return time.Duration(n * float64(time.Second)), nil
 	}
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseFloat(days, 64)
-		return time.Duration(n * 24 * float64(time.Hour)), err
+	return Duration(s)
+}
+
+// mostDays is the longest time that can be written: a few lifetimes.
+const mostDays = 1e5
+
+var errDuration = errors.New("it must be a time such as 30s, 15m, 6h or 7d")
+
+// Duration reads a time as people write it: 90s, 1h30m, 7d, 1d12h. It may be negative.
+func Duration(s string) (time.Duration, error) {
+	days, rest, some := strings.Cut(s, "d")
+	if !some {
+		days, rest = "0", s
+	} else if rest == "" {
+		rest = "0s"
 	}
-	return time.ParseDuration(s)
+	n, err := strconv.ParseFloat(days, 64)
+	d, err2 := time.ParseDuration(rest)
+	if err != nil || err2 != nil || !(math.Abs(n)+d.Abs().Hours()/24 < mostDays) || some && strings.ContainsAny(rest, "+-") { // n may be no number
+		return 0, errDuration
+	}
+	return time.Duration(n*24*float64(time.Hour)) + d, nil
 }
 
 // Spell writes a time as people do: 168h, not 168h0m0s.

@@ -62,12 +62,12 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 // unconfigured looks at a backend without a configuration: a mark or the registry names it.
 func (v *visit) unconfigured(ctx context.Context, b *catalog.Backend) {
 	file := filepath.Join(v.Paths.Home, home.BackendsDir, b.Name+".yaml")
-	leave := "; or if there is no such backend any more: echo 'enabled: false' >" + shell(file)
+	leave := "; or if there is no such backend any more: echo 'enabled: false' >" + human.Shell(file)
 	path := rowPath(b)
 	switch {
 	case b.Row != nil && !v.Serves(b.Type()):
 		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, b.Row.Type),
-			"types that can: "+strings.Join(types.Names(), ", ")+"; only the backend registry names it", "leave it to ipfs_kit, so that it is not counted: echo 'enabled: false' >"+shell(file))
+			"types that can: "+strings.Join(types.Names(), ", ")+"; only the backend registry names it", "leave it to ipfs_kit, so that it is not counted: echo 'enabled: false' >"+human.Shell(file))
 	case path != "", b.Row != nil && b.Row.Endpoint != "":
 		v.add("registry-only", status.SeverityInfo, b.Name, "backend "+b.Name+" has no configuration, and is served from the backend registry",
 			"a program wrote its row there, at "+b.Row.Endpoint+"; a file that is removed leaves the row", "configure it in "+file+leave)
@@ -79,7 +79,7 @@ func (v *visit) unconfigured(ctx context.Context, b *catalog.Backend) {
 			"the backend registry names it, and does not say where it is", "configure it in "+file+leave)
 	default:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
-			"only a dirty mark names it", "configure it in "+file+", or give up what its mark asks for: ipfs-kit-intelligent dismiss "+b.Name)
+			"only a dirty mark names it", "configure it in "+file+", or give up what its mark asks for: ipfs-kit-intelligent dismiss "+human.Argument(b.Name))
 	}
 }
 
@@ -100,21 +100,21 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 	switch {
 	case hangs(err):
 		v.add("path-hangs", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s does not answer", path, name), plain(err),
-			"look at its mount: findmnt --target "+shell(path)+"; unmount it (umount -l) and mount it again")
+			"look at its mount: findmnt --target "+human.Shell(path)+"; unmount it (umount -l) and mount it again")
 		return
 	case errors.Is(err, fs.ErrNotExist):
 		v.add("path-missing", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is not there", path, name),
-			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir -p "+shell(path))
+			"its disk is not mounted, or the path is mistyped; it is never made by the service", "mount the disk, or if it is new: mkdir -p "+human.Shell(path))
 		return
 	case errors.Is(err, fs.ErrPermission):
 		v.add("path-forbidden", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s is hidden by permissions", path, name), err.Error(),
-			"let the user of the service read and write it: namei -l "+shell(path))
+			"let the user of the service read and write it: namei -l "+human.Shell(path))
 		return
 	case errors.Is(err, syscall.ENOTDIR):
 		v.add("path-not-folder", status.SeverityError, name, fmt.Sprintf("%s of backend %s is no folder", path, name), "something else lies there", "name the folder in its configuration")
 		return
 	case err != nil:
-		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at the path and its disk: namei -l "+shell(path)+"; findmnt --target "+shell(path)+"; dmesg")
+		v.add("path-trouble", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be looked at", path, name), err.Error(), "look at the path and its disk: namei -l "+human.Shell(path)+"; findmnt --target "+human.Shell(path)+"; dmesg")
 		return
 	}
 	switch {
@@ -124,7 +124,7 @@ func (v *visit) folder(ctx context.Context, name, path string) {
 			seen.writable.Error(), "mount it for writing; after errors of the disk check it first (dmesg, fsck)")
 	default:
 		v.add("path-forbidden", status.SeverityError, name, fmt.Sprintf("the folder %s of backend %s can't be written", path, name), seen.writable.Error(),
-			"let the user of the service read and write it: namei -l "+shell(path))
+			"let the user of the service read and write it: namei -l "+human.Shell(path))
 	}
 	v.room(name, path, seen)
 	v.mu.Lock()
@@ -182,11 +182,11 @@ func (v *visit) room(subject, path string, p place) {
 	}
 	if p.total > 0 && p.free < p.total/100*scarce {
 		v.add("disk-nearly-full", severity(p.free), subject, fmt.Sprintf("the disk of %s is nearly full", path),
-			human.Bytes(p.free)+" of "+human.Bytes(p.total)+" are free", "make room, or move it to a larger disk: df -h "+shell(path))
+			human.Bytes(p.free)+" of "+human.Bytes(p.total)+" are free", "make room, or move it to a larger disk: df -h "+human.Shell(path))
 	}
 	if p.totalInodes > 0 && p.freeInodes < p.totalInodes/100*scarce {
 		v.add("inodes-nearly-gone", severity(p.freeInodes), subject, fmt.Sprintf("the disk of %s has nearly no inodes left", path),
-			fmt.Sprintf("%d of %d are free: it holds very many small files", p.freeInodes, p.totalInodes), "remove files, or make the file system anew with more: df -i "+shell(path))
+			fmt.Sprintf("%d of %d are free: it holds very many small files", p.freeInodes, p.totalInodes), "remove files, or make the file system anew with more: df -i "+human.Shell(path))
 	}
 }
 

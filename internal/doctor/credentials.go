@@ -12,6 +12,7 @@ import (
 	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -89,7 +90,7 @@ func (v *visit) exposed(ctx context.Context, c *home.Config) {
 		open, err := bounded(ctx, v.Clock, v.Probe, "look who may read "+file, func() (bool, error) { return othersRead(file) })
 		if err == nil && open {
 			v.add("credentials-readable", status.SeverityWarning, c.Name+"/"+c.File, fmt.Sprintf("the secrets of backend %s can be read by other users", c.Name),
-				"the mode of "+file+" allows it", "chmod go= "+shell(file)+"; where others had reason to look, get new ones")
+				"the mode of "+file+" allows it", "chmod go= "+human.Shell(file)+"; where others had reason to look, get new ones")
 		}
 		return
 	}

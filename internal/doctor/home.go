@@ -15,6 +15,7 @@ import (
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -52,14 +53,14 @@ func (v *visit) readHome(ctx context.Context) {
 			"run ipfs-kit once, mount the disk, or say where it is: IPFS_KIT_HOME=/path, also for the service")
 		return
 	case hangs(err):
-		v.add("home-hangs", status.SeverityError, path, "the home does not answer", plain(err), "look at its disk or mount: findmnt --target "+shell(path))
+		v.add("home-hangs", status.SeverityError, path, "the home does not answer", plain(err), "look at its disk or mount: findmnt --target "+human.Shell(path))
 		return
 	case errors.Is(err, fs.ErrPermission) && v.System:
 		v.add("home-not-looked-at", status.SeverityInfo, path, "the home is the system's, and you may not look into it", "it has files of all backends, and is for its own account and administrators",
 			"nothing, or look at all of it as root: ipfs-kit-intelligent --system doctor")
 		return
 	case err != nil:
-		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), "let this user read it: ls -ld "+shell(path))
+		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), "let this user read it: ls -ld "+human.Shell(path))
 		return
 	}
 	v.home, v.cat = got.home, got.cat
@@ -76,7 +77,7 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 		if b.Dirty != nil {
 			for _, p := range b.Dirty.Problems {
-				v.unreadable(p, "mend it; or remove it, and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend "+name)
+				v.unreadable(p, "mend it; or remove it, and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend "+human.Shell(name))
 			}
 			problems = append(problems, b.Dirty.Problems...)
 		}
@@ -87,13 +88,13 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 	}
 	if got.errs != nil && len(problems) == 0 {
-		v.add("home-unreadable", status.SeverityError, path, "part of the home can't be read", got.errs.Error(), "let this user read all of it: ls -lR "+shell(path))
+		v.add("home-unreadable", status.SeverityError, path, "part of the home can't be read", got.errs.Error(), "let this user read all of it: ls -lR "+human.Shell(path))
 	}
 }
 
 // unreadable tells of a file of the home that can't be read.
 func (v *visit) unreadable(p home.Problem, mend string) {
-	file := shell(filepath.Join(v.Paths.Home, p.File))
+	file := human.Shell(filepath.Join(v.Paths.Home, p.File))
 	if errors.Is(p.Err, fs.ErrPermission) {
 		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is forbidden", p.Err.Error(), "let this user read it: namei -l "+file)
 		return
@@ -154,7 +155,7 @@ func (v *visit) homeWritable(ctx context.Context) {
 			continue
 		}
 		v.add("home-not-writable", status.SeverityError, path, "the home can't be written: no mark can be cleared", err.Error(),
-			"let this user write it: ls -ld "+shell(path)+"; findmnt --target "+shell(path))
+			"let this user write it: ls -ld "+human.Shell(path)+"; findmnt --target "+human.Shell(path))
 		return
 	}
 }
@@ -183,7 +184,7 @@ func (v *visit) homeLock(ctx context.Context) {
 	if owner.PID == 0 { // it could not write down who it is: its disk was full
 		if v.Service == nil {
 			v.add("home-locked", status.SeverityError, v.Paths.Home, "the home is served by a process, which does not answer here", "who it is could not be written down",
-				"find it: fuser -v "+shell(filepath.Join(v.Paths.Home, ".ipfs-kit-intelligent.lock")))
+				"find it: fuser -v "+human.Shell(filepath.Join(v.Paths.Home, ".ipfs-kit-intelligent.lock")))
 		}
 		return
 	}

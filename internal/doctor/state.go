@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ipfskit.org/intelligent/internal/human"
 	"ipfskit.org/intelligent/internal/statedb"
 	"ipfskit.org/intelligent/internal/status"
 )
@@ -22,7 +23,7 @@ func (v *visit) state(ctx context.Context) {
 	file := filepath.Join(v.Paths.State, "state.db")
 	if kept := statedb.Aside(file); len(kept) > 0 {
 		v.add("state-kept-aside", status.SeverityInfo, file, "the service's own database was damaged once, and a new one was begun",
-			"requests and history of before are in "+kept[len(kept)-1], "nothing; remove it when nobody wants to look at it: rm "+shell(kept[len(kept)-1]))
+			"requests and history of before are in "+kept[len(kept)-1], "nothing; remove it when nobody wants to look at it: rm "+human.Shell(kept[len(kept)-1]))
 	}
 	if v.Service != nil {
 		return
@@ -30,7 +31,7 @@ func (v *visit) state(ctx context.Context) {
 	for _, path := range []string{v.Paths.State, file} {
 		err := unix.Access(path, unix.W_OK)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			v.add("state-not-writable", status.SeverityError, path, "the service's own state can't be written: it does not start", err.Error(), "let this user write it: ls -ld "+shell(path)+"; findmnt --target "+shell(path))
+			v.add("state-not-writable", status.SeverityError, path, "the service's own state can't be written: it does not start", err.Error(), "let this user write it: ls -ld "+human.Shell(path)+"; findmnt --target "+human.Shell(path))
 			return
 		}
 	}
@@ -40,7 +41,7 @@ func (v *visit) state(ctx context.Context) {
 	}
 	if errors.Is(err, statedb.ErrNewer) {
 		v.add("state-newer", status.SeverityError, file, "the service's own state is of a newer version: it does not start", err.Error(),
-			"use that version: which -a ipfs-kit-intelligent; or begin anew, without requests and history of before: mv "+shell(file)+" "+shell(file+".newer"))
+			"use that version: which -a ipfs-kit-intelligent; or begin anew, without requests and history of before: mv "+human.Shell(file)+" "+human.Shell(file+".newer"))
 		return
 	}
 	v.add("state-damaged", status.SeverityWarning, file, "the service's own database is damaged", err.Error(),

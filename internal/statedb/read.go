@@ -48,21 +48,35 @@ type Request struct {
 	Body json.RawMessage
 }
 
-// AddRequest writes a request down before it is answered: it survives a power loss. The id is the task's.
-func (db *DB) AddRequest(ctx context.Context, r Request) error {
-	body := r.Body
-	if body == nil {
-		body = json.RawMessage("{}")
-	}
+// AddRequests writes requests down before they are answered: all or none of them, and they survive a power loss. The ids
+// are the tasks'.
+func (db *DB) AddRequests(ctx context.Context, rs ...Request) error {
 	db.order.Lock()
 	defer db.order.Unlock()
 	db.mu.Lock()
-	delete(db.waiting.drops, r.ID) // it is asked for again
+	for _, r := range rs {
+		delete(db.waiting.drops, r.ID) // it is asked for again
+	}
 	db.mu.Unlock()
-	_, err := db.sql.ExecContext(ctx, "INSERT OR REPLACE INTO requests(id, kind, backend, created, body) VALUES(?,?,?,?,?)",
-		int64(r.ID), r.Kind, r.Backend, r.Created.UnixMicro(), string(body)) //nolint:gosec // ids are far below 2^63
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		add, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO requests(id, kind, backend, created, body) VALUES(?,?,?,?,?)")
+		if err != nil {
+			return err
+		}
+		defer add.Close() //nolint:errcheck // the transaction tells
+		for _, r := range rs {
+			body := r.Body
+			if body == nil {
+				body = json.RawMessage("{}")
+			}
+			if _, err := add.ExecContext(ctx, int64(r.ID), r.Kind, r.Backend, r.Created.UnixMicro(), string(body)); err != nil { //nolint:gosec // ids are far below 2^63
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("write down a request: %w", err)
+		return fmt.Errorf("write down what was asked for: %w", err)
 	}
 	return nil
 }

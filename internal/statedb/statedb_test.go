@@ -64,7 +64,7 @@ func TestWhatWasSavedIsThereAfterClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a b?#%.db")
 	db := open1(t, path)
 	when := time.UnixMicro(1_700_000_000_000_000)
-	if err := db.AddRequest(t.Context(), Request{ID: 7, Kind: status.KindPinSync, Backend: "nas", Created: when}); err != nil {
+	if err := db.AddRequests(t.Context(), Request{ID: 7, Kind: status.KindPinSync, Backend: "nas", Created: when}); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.SaveBackend("nas", map[string]int{"n": 3}); err != nil {

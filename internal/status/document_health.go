@@ -128,21 +128,21 @@ func waitingIssue(m Manager) issue {
 func backendIssues(f Facts) []issue {
 	var out []issue
 	for _, b := range f.Backends {
-		name := b.Name
+		name, typed := b.Name, human.Argument(b.Name)
 		add := func(severity, code, what, why, mend string, since time.Time) {
 			out = append(out, issue{severity, code, &name, what, why, mend, isoTime(since)})
 		}
 		switch b.Health {
 		case HealthMisconfigured:
-			what, mend := "backend "+name+" can't be used as it is configured", "mend "+orText(b.ConfigFile, "its configuration")+", which is read at once; more: ipfs-kit-intelligent explain "+name
+			what, mend := "backend "+name+" can't be used as it is configured", "mend "+orText(b.ConfigFile, "its configuration")+", which is read at once; more: ipfs-kit-intelligent explain "+typed
 			if b.Dirty {
-				what, mend = what+", and is dirty", mend+"; or give its actions up: ipfs-kit-intelligent dismiss "+name
+				what, mend = what+", and is dirty", mend+"; or give its actions up: ipfs-kit-intelligent dismiss "+typed
 			}
 			add(SeverityError, "backend-misconfigured", what, b.LastError, mend, b.DirtySince)
 		case HealthUnhealthy:
 			if b.ErrorCount == 0 && !b.LastCheck.IsZero() {
 				add(SeverityWarning, "backend-unhealthy", "backend "+name+" failed, and its last check went well", "it is healthy again after some in a row",
-					"wait, or now: ipfs-kit-intelligent check "+name, b.LastCheck)
+					"wait, or now: ipfs-kit-intelligent check "+typed, b.LastCheck)
 				break
 			}
 			add(SeverityError, "backend-unhealthy", "backend "+name+" can't be used now", b.LastError, whenMended(b), b.LastCheck)
@@ -159,12 +159,12 @@ func backendIssues(f Facts) []issue {
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty, and its sync waits for a person", b.Blocked, whenSeenTo(name), b.DirtySince)
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
-				"see what: ipfs-kit-intelligent sync --dry-run --backend "+name+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+name, b.DirtySince)
+				"see what: ipfs-kit-intelligent sync --dry-run --backend "+human.Shell(name)+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+typed, b.DirtySince)
 		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
 			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
-				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+name, b.DirtySince)
+				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+human.Shell(name), b.DirtySince)
 		case b.Dirty:
-			why, mend := "its turn comes", "wait, or now: ipfs-kit-intelligent sync --backend "+name
+			why, mend := "its turn comes", "wait, or now: ipfs-kit-intelligent sync --backend "+human.Shell(name)
 			if b.LastError != "" {
 				why, mend = "it waits until the backend works", "mend the backend; its sync comes by itself then"
 			}
@@ -182,7 +182,7 @@ func WantsContent(blocked string) bool { return strings.HasPrefix(blocked, NoSou
 
 // whenSeenTo is what to do about a sync that waits for a person.
 func whenSeenTo(name string) string {
-	return "see to that, then: ipfs-kit-intelligent sync --backend " + name + "; with --reconcile it compares everything, and that is your word for what it would remove"
+	return "see to that, then: ipfs-kit-intelligent sync --backend " + human.Shell(name) + "; with --reconcile it compares everything, and that is your word for what it would remove"
 }
 
 // whenMended is what to do about a backend that does not work: the reason has a hint of its own.
@@ -191,7 +191,7 @@ func whenMended(b Backend) string {
 	if !b.Filesystem && b.ConfigFile != "" {
 		first += ", or its address and credentials in " + b.ConfigFile
 	}
-	return first + "; it is tried again by itself, or now: ipfs-kit-intelligent check " + b.Name
+	return first + "; it is tried again by itself, or now: ipfs-kit-intelligent check " + human.Argument(b.Name)
 }
 
 func homeIssues(f Facts) []issue {
@@ -202,7 +202,7 @@ func homeIssues(f Facts) []issue {
 		}
 		file := filepath.Join(f.Manager.Home, p.File)
 		out = append(out, issue{SeverityError, "file-unreadable", nil, file + " can't be read", p.Error,
-			"see what is in it: ipfs-kit-intelligent inspect " + file, nil})
+			"see what is in it: ipfs-kit-intelligent inspect " + human.Shell(file), nil})
 	}
 	due, overdue := 0, 0
 	for _, b := range f.Buckets {

@@ -31,12 +31,17 @@ var documents = map[string]struct {
 	"task":      {taskDoc{}, "What `task show --json` prints."},
 	"history-line": {[]any{endedTaskDoc{}, checkDoc{}, markDoc{}, healthChangeDoc{}, workerChangeDoc{}, sumDoc{}, historyErrorDoc{}},
 		"A line of `history --json` and of History: a task that ended, a check, a mark that was cleared, a change of health, a worker that was replaced, a sum of many, or why it could not be read to its end."},
-	"outcomes":   {outcomesDoc{}, "What commands with `--wait --json` print."},
-	"backends":   {backendsDoc{}, "What `backends --json` prints."},
-	"errors":     {errorsDoc{}, "What `errors --json` prints."},
-	"doctor":     {Diagnosis{}, "What `doctor --json` prints."},
-	"error":      {failureDoc{}, "What any command with `--json` prints to stderr where it fails."},
-	"watch-line": {Happening{}, "A line of `watch --json`: what happened, and when. The first one, and the first after the service came back, is the event state with the document of `status --detailed --json`."},
+	"outcomes":     {outcomesDoc{}, "What commands with `--wait --json` print."},
+	"backends":     {backendsDoc{}, "What `backends --json` prints."},
+	"errors":       {errorsDoc{}, "What `errors --json` prints."},
+	"doctor":       {Diagnosis{}, "What `doctor --json` prints."},
+	"version":      {versionDoc{}, "What `version --json` prints."},
+	"dismiss":      {dismissDoc{}, "What `dismiss --json` prints."},
+	"config-check": {configCheckDoc{}, "What `config check --json` prints of a configuration that is right."},
+	"config-show":  {map[string]Setting{}, "What `config show --json` prints: the settings by their full names."},
+	"drop-in":      {dropInDoc{}, "What `doctor --drop-in --json` prints."},
+	"error":        {failureDoc{}, "What any command with `--json` prints to stderr where it fails."},
+	"watch-line":   {Happening{}, "A line of `watch --json`: what happened, and when. The first one, and the first after the service came back, is the event state with the document of `status --detailed --json`."},
 }
 
 // The schemas are made from the structs: UPDATE_SCHEMAS=1 go test ./internal/status -run Schemas
@@ -118,6 +123,8 @@ func schemaOf(typ reflect.Type) object {
 			return object{"type": "object"}
 		}
 		return object{"type": "object", "additionalProperties": schemaOf(typ.Elem())}
+	case reflect.Interface: // anything
+		return object{}
 	case reflect.Struct:
 		properties, required := object{}, []string{}
 		fieldsOf(typ, false, properties, &required)
