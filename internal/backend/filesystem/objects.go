@@ -69,7 +69,7 @@ func (o objects) put(ctx context.Context, file string, r io.Reader, size int64) 
 		return err
 	}
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(h, t), sourceReader{ctx, backend.Source{From: "the backup"}, r})
+	n, err := io.Copy(io.MultiWriter(h, t), backend.Source{From: "the backup"}.Reader(ctx, r))
 	if err == nil && size >= 0 && n != size {
 		err = &backend.SourceError{From: "the backup", Err: fmt.Errorf("%d bytes came, %d were announced", n, size)}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/ipfs/go-cid"
 
@@ -42,15 +41,15 @@ func (a *Adapter) Put(ctx context.Context, c cid.Cid, src backend.Source, progre
 func (a *Adapter) putCAR(ctx context.Context, c cid.Cid, src backend.Source, progress func(int64)) (backend.Item, error) {
 	in, err := src.Open(ctx)
 	if err != nil {
-		return backend.Item{}, sourceError(ctx, src, err)
+		return backend.Item{}, src.Failed(ctx, err)
 	}
 	t, err := a.newTemp(ctx, carName(c), src.Size, progress)
 	if err != nil {
 		return backend.Item{}, errors.Join(err, in.Close())
 	}
-	sum, err := carfile.Copy(ctx, t, sourceReader{ctx, src, in}, c, a.deps.Limits)
+	sum, err := carfile.Copy(ctx, t, src.Reader(ctx, in), c, a.deps.Limits)
 	if cerr := in.Close(); err == nil && cerr != nil {
-		err = sourceError(ctx, src, cerr)
+		err = src.Failed(ctx, cerr)
 	}
 	if err != nil {
 		t.discard()
@@ -60,28 +59,6 @@ func (a *Adapter) putCAR(ctx context.Context, c cid.Cid, src backend.Source, pro
 		return backend.Item{}, err
 	}
 	return backend.Item{CID: c, Size: sum.Bytes, SHA256: sum.SHA256, Path: a.path(carName(c))}, nil
-}
-
-// sourceReader marks the errors of what is read, which are not this backend's.
-type sourceReader struct {
-	ctx context.Context
-	src backend.Source
-	r   io.Reader
-}
-
-func (s sourceReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = sourceError(s.ctx, s.src, err)
-	}
-	return n, err
-}
-
-func sourceError(ctx context.Context, src backend.Source, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return &backend.SourceError{From: src.From, Err: err}
 }
 
 // reserve in bytes stays free: a full disk hurts more than this backend.

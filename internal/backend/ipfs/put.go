@@ -64,13 +64,13 @@ func (a *Adapter) pin(ctx context.Context, c cid.Cid) error {
 func (a *Adapter) importCAR(ctx context.Context, c cid.Cid, src backend.Source, progress func(int64)) error {
 	in, err := src.Open(ctx)
 	if err != nil {
-		return sourceError(ctx, src, err)
+		return src.Failed(ctx, err)
 	}
 	pr, pw := io.Pipe()
 	form := multipart.NewWriter(pw)
 	verdict := make(chan error, 1)
 	go func() {
-		err := a.feed(ctx, form, sourceReader{ctx, src, in}, c, progress)
+		err := a.feed(ctx, form, src.Reader(ctx, in), c, progress)
 		_ = pw.CloseWithError(err) // never fails; without an error it is the end
 		verdict <- err
 	}()
@@ -78,7 +78,7 @@ func (a *Adapter) importCAR(ctx context.Context, c cid.Cid, src backend.Source, 
 	_ = pr.Close() // ends the feeding if the node did not take all of it
 	fed := <-verdict
 	if cerr := in.Close(); cerr != nil && fed == nil {
-		fed = sourceError(ctx, src, cerr)
+		fed = src.Failed(ctx, cerr)
 	}
 	// The node's refusal breaks the feeding, and a source's failure breaks the sending: the first cause is told.
 	if fed != nil && !errors.Is(fed, io.ErrClosedPipe) {
@@ -142,26 +142,4 @@ func (a *Adapter) sendImport(ctx context.Context, c cid.Cid, body io.Reader, con
 		err = notKubo(op, errors.New("it did not say what it imported"))
 	}
 	return err
-}
-
-// sourceReader marks the errors of what is read, which are not the node's.
-type sourceReader struct {
-	ctx context.Context
-	src backend.Source
-	r   io.Reader
-}
-
-func (s sourceReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = sourceError(s.ctx, s.src, err)
-	}
-	return n, err
-}
-
-func sourceError(ctx context.Context, src backend.Source, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return &backend.SourceError{From: src.From, Err: err}
 }
