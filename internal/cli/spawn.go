@@ -35,12 +35,12 @@ func (a *app) spawn(ctx context.Context, verbose bool) error {
 		return err
 	}
 	if err := os.MkdirAll(paths.State, 0o700); err != nil {
-		return fmt.Errorf("make the folder of the service's state: %w", err)
+		return &fault{code: ExitFailed, err: fmt.Errorf("make the folder of the service's state: %w", err), next: "let this user write there, then " + a.name + " start --detach"}
 	}
 	path := filepath.Join(paths.State, logName)
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("open the service's log: %w", err)
+		return &fault{code: ExitFailed, err: fmt.Errorf("open the service's log: %w", err), next: a.name + " doctor"}
 	}
 	defer log.Close() //nolint:errcheck // the child has its own
 	from, err := log.Seek(0, io.SeekEnd)

@@ -48,7 +48,12 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 	case c == nil:
 		v.unconfigured(ctx, b)
 	case c.Err != nil:
-		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), "mend "+filepath.Join(v.Paths.Home, c.File))
+		file := filepath.Join(v.Paths.Home, c.File)
+		mend := "mend " + file
+		if errors.Is(c.Err, fs.ErrPermission) {
+			mend = allow(c.Err, file)
+		}
+		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), mend)
 	case !v.Serves(c.Type):
 		v.add("no-adapter", status.SeverityWarning, b.Name, fmt.Sprintf("backend %s is of type %q, which can't be synced", b.Name, c.RawType),
 			"types that can: "+strings.Join(types.Names(), ", "), "leave it to ipfs_kit, and say enabled: false in "+filepath.Join(v.Paths.Home, c.File)+" so that it is not counted")

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -514,6 +515,17 @@ func TestALockWithoutANameIsNobodyToKill(t *testing.T) {
 	w.o.Service = nil
 	if f := w.finds("home-locked"); strings.Contains(f.Mend, "kill") || strings.Contains(f.What, " 0 ") {
 		t.Errorf("%+v", f)
+	}
+}
+
+// What is typed to mend it depends on why it can't be read.
+func TestWhatCannotBeReadIsMendedByItsCause(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.EACCES: "sudo chown -R $(id -un) '/a b' && chmod -R u+rwX '/a b'", syscall.EROFS: "mount it for writing", syscall.ENOTDIR: "namei -l '/a b'", syscall.EIO: "dmesg",
+	} {
+		if got := allow(&os.PathError{Op: "open", Path: "/a b", Err: err}, "/a b"); !strings.Contains(got, want) {
+			t.Errorf("%v: %s", err, got)
+		}
 	}
 }
 
