@@ -62,7 +62,13 @@ func (m member) args(direction string) string {
 func dbusPage(root string) (string, error) {
 	var sb strings.Builder
 	sb.WriteString(generated + "# The D-Bus interface\n\nName `org.ipfskit.Intelligent1`, root object `/org/ipfskit/Intelligent1`. " +
-		"Times are µs since the epoch UTC, 0 for never.\n\n")
+		"Times are µs since the epoch UTC, 0 for never.\n\n" +
+		"| object | interfaces |\n| --- | --- |\n" +
+		"| `/org/ipfskit/Intelligent1` | Manager, `org.freedesktop.DBus.ObjectManager` |\n" +
+		"| `…/backends/NAME` | Backend; the name is escaped as systemd does, so that `GetBackend` is asked for the path |\n" +
+		"| `…/tasks/ID` | Task, until five minutes after its end |\n" +
+		"| `…/workers/NAME` | Worker |\n" +
+		"| `/org/freedesktop/LogControl1` | `org.freedesktop.LogControl1`: LogLevel, LogTarget, SyslogIdentifier |\n\n")
 	for _, name := range []string{"Manager", "Backend", "Task", "Worker"} {
 		data, err := os.ReadFile(filepath.Join(root, "dbus", "org.ipfskit.Intelligent1."+name+".xml"))
 		if err != nil {
@@ -82,7 +88,8 @@ func dbusPage(root string) (string, error) {
 			table(&sb, "property | type | access", i.Properties, func(m member) string { return "`" + m.Type + "` | " + m.Access })
 		}
 	}
-	return sb.String(), nil
+	errs, err := errorTable(root)
+	return sb.String() + errs, err
 }
 
 func table(sb *strings.Builder, head string, members []member, row func(member) string) {

@@ -65,7 +65,7 @@ func TestReferenceHoldsWhatTheSourceHas(t *testing.T) {
 	for page, words := range map[string][]string{
 		"commands.md":      {"### sync", "`--backend BACKEND`", "### task cancel", "| 78 | the configuration is wrong |"},
 		"configuration.md": {"`limits.tasks`", "`15s`", "from 1 to 64"},
-		"dbus.md":          {"`GetStatus`", "`HealthPercent`", "## org.ipfskit.Intelligent1.Worker"},
+		"dbus.md":          {"`GetStatus`", "`HealthPercent`", "## org.ipfskit.Intelligent1.Worker", "| `NoSuchBackend` | no backend has the name |", "`/org/freedesktop/LogControl1`"},
 		"schemas.md":       {"## status", "`backend_health_summary.health_percentage`"},
 		"doctor.md":        {"`path-hangs` | error | the folder … of backend … does not answer", "`endpoint-refused`", "`dirty-many` | warning or info", "`home-locked` | error", "`shared-root` | error or warning"},
 		"journal.md":       {"`BACKEND`", "a mark is cleared"},

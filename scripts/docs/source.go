@@ -196,3 +196,26 @@ func journalPage(root string) (string, error) {
 		"| field | holds |\n| --- | --- |\n" + fields.String() + "\nA kind of event has one `MESSAGE_ID`, which stays the same whatever its text says:\n\n" +
 		"| `MESSAGE_ID` | event |\n| --- | --- |\n" + ids.String(), nil
 }
+
+// errorTable lists the errors of the bus, with the words behind them in internal/status.
+func errorTable(root string) (string, error) {
+	files, err := sources(filepath.Join(root, "internal/status"))
+	if err != nil {
+		return "", err
+	}
+	var rows strings.Builder
+	for _, file := range files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if !ok || len(v.Values) != 1 || v.Comment == nil {
+				return true
+			}
+			if id, ok := v.Type.(*ast.Ident); ok && id.Name == "Code" {
+				fmt.Fprintf(&rows, "| `%s` | %s |\n", literal(v.Values[0]), cell(v.Comment.Text()))
+			}
+			return true
+		})
+	}
+	return "## Errors\n\nTheir names begin with `org.ipfskit.Intelligent1.Error.`; the message says what is wrong, with the value that was, and what to do.\n\n" +
+		"| error | meaning |\n| --- | --- |\n" + rows.String(), nil
+}
