@@ -256,6 +256,28 @@ func TestThePythonDaemonBesideIsFound(t *testing.T) {
 	w.finds("python-api")
 }
 
+func TestAPythonDaemonIsToldByItsCommandLine(t *testing.T) {
+	for line, want := range map[string]bool{
+		"python3 /opt/ipfs_kit_daemon.py --port 9999":                    true,
+		"/usr/bin/python3.11 -u -m mcp.ipfs_kit.daemon.ipfs_kit_daemon":  true,
+		"python3 /home/me/.local/bin/ipfs-kit daemon intelligent start":  true,
+		"python /usr/bin/ipfs-kit daemon start --port 9999":              true,
+		"python3 -m ipfs_kit_py.cli daemon intelligent start":            true,
+		"python3 -m ipfs_kit_py.daemon_cli start":                        true,
+		"python3 /home/me/.local/bin/ipfs-kit daemon intelligent status": false,
+		"python3 /home/me/.local/bin/ipfs-kit bucket create start":       false,
+		"python3 -m other.cli daemon start":                              false,
+		"python3":                                                        false,
+		"/usr/local/bin/ipfs-kit daemon intelligent start":               false,
+		"vim ipfs_kit_daemon.py":                                         false,
+		"python3 -c import ipfs_kit_daemon":                              false,
+	} {
+		if got := isPythonDaemon(strings.Fields(line)); got != want {
+			t.Errorf("%s: %v", line, got)
+		}
+	}
+}
+
 func TestADiskWithoutRoomOrInodesIsTold(t *testing.T) {
 	testenv.Root(t)
 	w := newWorld(t)

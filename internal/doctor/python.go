@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -46,8 +47,16 @@ func (v *visit) python(ctx context.Context) {
 	}
 }
 
-// pythonProcesses are the numbers of processes of this user that are a daemon of upstream's.
+// pythonProcesses are the numbers of processes that are a daemon of upstream's: of this user, and of the system's home those of its account.
 func (v *visit) pythonProcesses() []string {
+	users := []int{os.Getuid()}
+	if v.System && v.home != nil {
+		if fi, err := v.home.Root().Stat("."); err == nil {
+			if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+				users = append(users, int(st.Uid))
+			}
+		}
+	}
 	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil
@@ -58,7 +67,7 @@ func (v *visit) pythonProcesses() []string {
 		if err != nil {
 			continue
 		}
-		if st, ok := fi.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Getuid() {
+		if st, ok := fi.Sys().(*syscall.Stat_t); !ok || !slices.Contains(users, int(st.Uid)) {
 			continue
 		}
 		data, err := os.ReadFile(dir + "/cmdline")
@@ -69,8 +78,8 @@ func (v *visit) pythonProcesses() []string {
 	return out
 }
 
-// isPythonDaemon tells whether a command line is python running one of the
-// modules, as a file or with -m. What comes after is the program's own.
+// isPythonDaemon tells whether a command line is python running a daemon: one of the modules, as a file
+// or with -m, or upstream's command line that starts one and stays, as it does without --detach.
 func isPythonDaemon(args []string) bool {
 	if !strings.HasPrefix(path.Base(args[0]), "python") {
 		return false
@@ -78,11 +87,18 @@ func isPythonDaemon(args []string) bool {
 	for i, arg := range args[1:] {
 		if arg == "-m" && i+2 < len(args) {
 			module := args[i+2]
-			return pythonDaemons[module[strings.LastIndexByte(module, '.')+1:]]
+			name := module[strings.LastIndexByte(module, '.')+1:]
+			return pythonDaemons[name] || strings.Contains(module, "ipfs_kit") && startsDaemon(name, args[i+3:])
 		}
 		if !strings.HasPrefix(arg, "-") {
-			return pythonDaemons[strings.TrimSuffix(path.Base(arg), ".py")]
+			name := strings.TrimSuffix(path.Base(arg), ".py")
+			return pythonDaemons[name] || strings.HasPrefix(strings.ReplaceAll(name, "-", "_"), "ipfs_kit") && startsDaemon(name, args[i+2:])
 		}
 	}
 	return false
+}
+
+// startsDaemon tells whether a command line of upstream's, after the program's name, starts a daemon.
+func startsDaemon(name string, rest []string) bool {
+	return slices.Contains(rest, "start") && (name == "daemon_cli" || len(rest) > 0 && rest[0] == "daemon")
 }
