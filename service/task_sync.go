@@ -54,7 +54,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	cfg := s.config()
 	job := pinsync.Job{Backend: e.name, Mode: pinsync.Delta, Adapter: a, Pins: indexedPins{pinsync.HomePins(h, e.name), s, e.name}, Marks: pinsync.HomeMarks(h, e.name),
 		Sources: s.sources(h, e.name), Desired: s.desired(h, e), Clock: s.clk, Writes: e.writes, StallLimit: cfg.Stall, SentinelID: e.sentinel,
-		Alive: p.Alive, RemovalShare: float64(cfg.RemoveShare) / 100, Progress: s.syncProgress(t)}
+		Alive: p.Alive, RemovalShare: removalShare(cfg.RemoveShare), Progress: s.syncProgress(t)}
 	if cat.IsDirty() {
 		job.Dirty = cat.Dirty
 	}
@@ -69,6 +69,14 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	job.AcceptIdentity = e.moved || e.askedReconcile()
 	job.AllowRemovals = e.askedReconcile()
 	return job, h, nil
+}
+
+// removalShare is a part of a whole from percent; of 0 none may go, and not what is usual.
+func removalShare(percent int) float64 {
+	if percent == 0 {
+		return -1
+	}
+	return float64(percent) / 100
 }
 
 func errHomeGone(h *home.Home) error {

@@ -80,7 +80,7 @@ type Job struct {
 	AcceptIdentity bool
 	// MaxParallel is how many items are worked on at once; 1 by default.
 	MaxParallel int
-	// RemovalShare is the part of what the backend holds that may be removed without a person's word; 0.1 by default. Ten may always be.
+	// RemovalShare is the part of what the backend holds that may be removed without a person's word; 0.1 by default, negative: none. Ten pins may always be.
 	RemovalShare float64
 	// AllowRemovals is a person's word that more may be removed.
 	AllowRemovals bool
@@ -103,7 +103,7 @@ func (j Job) withDefaults() Job {
 	if j.MaxParallel <= 0 {
 		j.MaxParallel = 1
 	}
-	if j.RemovalShare <= 0 {
+	if j.RemovalShare == 0 {
 		j.RemovalShare = defaultShare
 	}
 	if j.FlushEvery <= 0 {

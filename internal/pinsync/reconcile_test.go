@@ -166,6 +166,18 @@ func TestManyRemovalsNeedAPersonsWord(t *testing.T) {
 	}
 }
 
+func TestTheShareThatMayGoIsThatOfTheConfiguration(t *testing.T) {
+	for share, refused := range map[float64]bool{0: false, -1: true, 0.05: true, 0.5: false} { // of 120 the usual tenth is twelve
+		w, cids := synced(t, 120)
+		w.mark("unpin", texts(cids[:11]...)...)
+		job := w.job(Reconcile)
+		job.RemovalShare = share
+		if out, err := Run(context.Background(), job); err != nil || (out.RemovalsRefused.Count > 0) != refused {
+			t.Errorf("%v: %v, outcome %+v", share, err, out)
+		}
+	}
+}
+
 func TestAskedToBeStoredAndRemovedItIsKept(t *testing.T) {
 	w, cids := synced(t, 1)
 	w.mark("unpin", cids[0].String())

@@ -97,7 +97,10 @@ func commandText(sb *strings.Builder, c *cobra.Command) {
 	path := strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 	fmt.Fprintf(sb, "### %s\n\n    %s\n\n%s\n\n", path, strings.TrimSuffix(c.UseLine(), " [flags]"), cell(about(c)))
 	if c.Example != "" {
-		fmt.Fprintf(sb, "%s\n\n", strings.ReplaceAll(c.Example, "  "+program, "    "+program))
+		for line := range strings.Lines(c.Example) {
+			fmt.Fprintf(sb, "    %s\n", strings.TrimSpace(line))
+		}
+		sb.WriteString("\n")
 	}
 	flagTable(sb, c.LocalNonPersistentFlags())
 	if own := cli.Exits(c); len(own) > 0 {
