@@ -255,7 +255,7 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 	_, err = h.ClearDirty(ctx, name, home.Cleared{Seen: dirty, Dismiss: true})
 	if err == nil && len(dirty.Problems) > 0 {
 		err = status.Errorf(status.Unsupported, "a mark of %s can't be read, so what it asks for can't be given up: %v; mend it, or remove it and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend %s",
-			name, dirty.Problems[0], name)
+			name, dirty.Problems[0], human.Shell(name))
 	}
 	if err != nil {
 		s.mu.Lock()
