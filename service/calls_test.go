@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -245,6 +246,62 @@ func TestSignalsAndRepliesComeInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	before("reply", "InterfacesRemoved")
+}
+
+// No method waits for a backend that accepts connections and says nothing.
+func TestNoMethodWaitsForABackendThatHangs(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w := newWorld(t)
+	w.backend("nas")
+	w.put("backends/hole.yaml", "type: ipfs\napi_url: http://"+l.Addr().String()+"\n")
+	cid := w.car(1)
+	w.mark("hole", cid)
+	w.mark("nas", cid)
+	address, _ := w.onBus()
+	w.client(address)
+	conn := w.raw(address)
+	root, hole := conn.Object(dbus.BusName, dbus.RootPath), conn.Object(dbus.BusName, dbus.BackendPath("hole"))
+	none, named := options{}, []string{"hole"}
+	for _, c := range []struct {
+		o      godbus.BusObject
+		limit  time.Duration
+		method string
+		args   []any
+	}{
+		{root, 4 * time.Second, ".Manager.PlanSync", []any{named, none}},
+		{root, 12 * time.Second, ".Manager.PlanSync", []any{[]string{}, option("reconcile", true)}},
+		{root, time.Second, ".Manager.Sync", []any{named, none}},
+		{root, time.Second, ".Manager.Check", []any{named, none}},
+		{root, time.Second, ".Manager.Verify", []any{named, none}},
+		{root, time.Second, ".Manager.Backup", []any{named, none}},
+		{root, time.Second, ".Manager.Restore", []any{"hole", "pins", option("overwrite", true)}},
+		{root, time.Second, ".Manager.Explain", []any{"hole", none}},
+		{root, time.Second, ".Manager.Where", []any{cid, none}},
+		{root, time.Second, ".Manager.GetStatus", []any{option("detailed", true)}},
+		{root, time.Second, ".Manager.GetInsights", []any{none}},
+		{root, time.Second, ".Manager.GetHealth", []any{none}},
+		{root, time.Second, ".Manager.Rescan", []any{none}},
+		{root, time.Second, ".Manager.Reload", []any{none}},
+		{hole, time.Second, ".Backend.Pause", []any{none}},
+		{hole, time.Second, ".Backend.Resume", []any{none}},
+		{hole, time.Second, ".Backend.Check", []any{none}},
+		{root, time.Second, ".Manager.Dismiss", []any{"hole", none}},
+	} {
+		began := time.Now()
+		call := c.o.Call(dbus.BusName+c.method, 0, c.args...)
+		if took := time.Since(began); took > c.limit+3*time.Second { // a busy machine
+			t.Errorf("%s took %s", c.method, took)
+		}
+		if call.Err != nil {
+			t.Errorf("%s: %v", c.method, call.Err)
+		} else if strings.HasSuffix(c.method, "PlanSync") && !strings.Contains(fmt.Sprint(call.Body...), "no answer within") {
+			t.Errorf("%s does not say what it does not know: %s", c.method, call.Body)
+		}
+	}
 }
 
 func fds(t *testing.T) int {

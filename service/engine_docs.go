@@ -3,9 +3,11 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ipfs/go-cid"
@@ -128,25 +130,52 @@ func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bo
 	if err != nil {
 		return nil, err
 	}
-	var plans []status.Plan
-	for _, e := range list {
-		plans = append(plans, s.planOne(ctx, e.name, reconcile || len(names) > 0 && clean[e.name]))
+	whole := func(e *entry) bool { return reconcile || len(names) > 0 && clean[e.name] }
+	limit := planDelta
+	if slices.ContainsFunc(list, whole) {
+		limit = planWhole
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s; what a sync does is seen with: ipfs-kit-intelligent sync --wait", limit))
+	defer cancel()
+	plans := make([]status.Plan, len(list))
+	var asked sync.WaitGroup
+	slots := make(chan struct{}, plansAtOnce)
+	for i, e := range list {
+		slots <- struct{}{} // each gives its slot back within the limit
+		asked.Go(func() {
+			defer func() { <-slots }()
+			plans[i] = s.planOne(ctx, e.name, whole(e))
+		})
+	}
+	asked.Wait()
 	return status.PlanSyncDocument(plans, s.clk.Now())
 }
 
+const (
+	// planDelta and planWhole are how long backends may take to say what they have: who asks for a plan does not wait for one that hangs.
+	planDelta, planWhole = 2 * time.Second, 10 * time.Second
+	// plansAtOnce is how many are asked at once.
+	plansAtOnce = 32
+)
+
 func (s *Service) planOne(ctx context.Context, name string, reconcile bool) status.Plan {
 	p := status.Plan{Backend: name, Mode: string(plan.Delta)}
+	fail := func(err error) {
+		if ctx.Err() != nil { // the limit says more than what it broke off
+			err = context.Cause(ctx)
+		}
+		p.Error = plainError(err)
+	}
 	a, err := s.open(ctx, name)
 	if err != nil {
-		p.Error = plainError(err)
+		fail(err)
 		return p
 	}
 	defer a.Close() //nolint:errcheck // nothing was written
 	t := &task{Task: status.Task{Backend: name}}
 	job, _, err := s.syncJob(t, a, newPulse(s.clk, func() {}))
 	if err != nil {
-		p.Error = plainError(err)
+		fail(err)
 		return p
 	}
 	if reconcile {
@@ -157,7 +186,7 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) stat
 	}
 	d, err := pinsync.Plan(ctx, job)
 	if err != nil {
-		p.Error = plainError(err)
+		fail(err)
 	}
 	add := func(action string, list []pinsync.Planned) {
 		p.Count += len(list)

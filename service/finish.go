@@ -290,7 +290,9 @@ func (s *Service) finish(e *entry, t *task, state, errText, line string, now tim
 	if e.keptIDs[t.Kind] == t.ID {
 		s.save(e) // its id must not be given again
 	}
-	s.tasks.ended = append(s.tasks.ended, t)
+	if s.tasks.ended = append(s.tasks.ended, t); len(s.tasks.ended) == 1 {
+		s.queue.SetWake(endedTasks, now.Add(forgetAfter))
+	}
 	if t.Kind == status.KindBackupBuckets && state == status.TaskDone && s.cat != nil {
 		s.hist.Copies(now, uint64(len(s.cat.Buckets().List)))
 	}
@@ -306,12 +308,24 @@ func (s *Service) finish(e *entry, t *task, state, errText, line string, now tim
 
 // forgetTasks takes tasks from the bus that ended five minutes ago. The caller holds mu.
 func (s *Service) forgetTasks(now time.Time) {
-	for _, t := range s.tasks.forget(now.Add(-forgetAfter)) {
+	gone := s.tasks.forget(now.Add(-forgetAfter))
+	for _, t := range gone {
 		s.tell(status.Event{Kind: status.TaskForgotten, Backend: t.Backend, Task: t.copyOf()})
+	}
+	next := time.Time{}
+	if len(s.tasks.ended) > 0 {
+		next = s.tasks.ended[0].Finished.Add(forgetAfter)
+		if soon := now.Add(time.Second); next.Before(soon) { // many ended one after the other
+			next = soon
+		}
+	}
+	s.queue.SetWake(endedTasks, next)
+	if len(gone) > 0 {
+		s.tell(status.Event{Kind: status.ManagerChanged}) // its next wake is another one
 	}
 }
 
-// backendForTask gives what a task needs of its backend.
+// entryOf gives what a task needs of its backend.
 func (s *Service) entryOf(name string) (*entry, error) {
 	e, ok := s.entries[name]
 	if !ok || e.cat == nil {

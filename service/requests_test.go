@@ -475,3 +475,33 @@ func TestATaskThatNeverBeganIsNotSaidToBeDone(t *testing.T) {
 		t.Errorf("%+v; %d tasks are done, before %d", task.Task, after, before)
 	}
 }
+
+// A task that ended is on the bus for five minutes, whatever else happens or does not, and in the history then.
+func TestAFinishedTaskIsOnTheBusForFiveMinutes(t *testing.T) {
+	inVirtualTime(t, func(w *world) {
+		w.put("../config/intelligent.yaml", "intervals: {health: 24h}\nhealth: {probe_min: 24h, probe_max: 48h}\n")
+		w.backend("nas")
+		w.start()
+		w.within(time.Minute, "running", func() bool { return w.s.Manager().State == status.StateRunning })
+		var last status.Task
+		for range 2 { // the second one, a minute later, has its own five minutes
+			ids, err := w.s.Check(w.t.Context(), []string{"nas"})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.within(time.Minute, "it ended", func() bool { last, _ = w.s.Task(ids[0]); return !last.Finished.IsZero() })
+			time.Sleep(time.Minute)
+		}
+		time.Sleep(time.Until(last.Finished.Add(5*time.Minute - 2*time.Second)))
+		if ids := w.s.BusTasks(); len(ids) != 1 || ids[0] != last.ID {
+			w.t.Errorf("on the bus shortly before its time: %v, want %d alone", ids, last.ID)
+		}
+		time.Sleep(4 * time.Second)
+		if ids := w.s.BusTasks(); len(ids) > 0 {
+			w.t.Errorf("on the bus: %v", ids)
+		}
+		if page, _, err := w.s.Tasks(status.TaskQuery{}); err != nil || len(page) < 2 {
+			w.t.Errorf("listed: %v, %v", page, err)
+		}
+	})
+}

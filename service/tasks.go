@@ -12,6 +12,9 @@ import (
 // forgetAfter is how long a finished task stays on the bus.
 const forgetAfter = 5 * time.Minute
 
+// endedTasks is the wake for those that leave the bus.
+const endedTasks = "\x00tasks"
+
 // maxLog bounds the lines that a task keeps.
 const maxLog = 100
 
