@@ -87,11 +87,8 @@ type request struct {
 // cantBeWritten tells whether the work that its mark asks for fails for want of room or rights:
 // a check reads only, and does not disprove it.
 func (e *entry) cantBeWritten() bool {
-	if e.cat == nil || e.cat.Dirty == nil {
-		return false
-	}
 	a, ok := e.tries[status.KindPinSync]
-	return ok && a.N > 0 && a.Mark == e.cat.Dirty.Version &&
+	return ok && a.N > 0 && e.cat != nil && e.cat.IsDirty() &&
 		slices.Contains([]backend.Class{backend.ClassQuota, backend.ClassAuth, backend.ClassConfiguration}, backend.Class(a.Class))
 }
 

@@ -244,8 +244,12 @@ func TestHealthDoesNotSwingWhileAFolderCantBeWritten(t *testing.T) {
 		w.mark("nas", cid)
 		w.within(time.Minute, "said", func() bool { b, _ := w.s.Backend("nas"); return b.Health == status.HealthUnhealthy })
 		checked := time.Time{}
-		for range 600 {
+		other := w.car(2)
+		for i := range 600 {
 			time.Sleep(10 * time.Second)
+			if i%3 == 0 {
+				w.mark("nas", cid, other) // another mark is no other folder
+			}
 			b, _ := w.s.Backend("nas")
 			if b.Health != status.HealthUnhealthy {
 				t.Fatalf("it is told as %s (%s)", b.Health, b.LastError)
