@@ -123,6 +123,18 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 	}
 }
 
+func TestWhereTheLayoutsDifferIsShownByTheCommandThatIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.put("backend_configs/nas.yaml", "type: filesystem\nconfig:\n  storage_path: /elsewhere\n")
+	f := w.finds("layouts-differ")
+	typed, _, _ := strings.Cut(strings.TrimPrefix(f.Mend, "see what: "), ";")
+	out, err := exec.Command("sh", "-c", typed).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "/elsewhere") {
+		t.Errorf("%s: %v\n%s", typed, err, out)
+	}
+}
+
 func TestTornAndUnreadableFilesAreNamed(t *testing.T) {
 	for _, file := range []string{"backend_index/dirty_metadata/nas_dirty.json", "backends/nas/pin_mappings.parquet", "backend_index/backend_registry.parquet",
 		"bucket_index/bucket_registry.parquet"} {

@@ -137,7 +137,8 @@ func (v *visit) layouts(context.Context) {
 	v.each(func(b *catalog.Backend) {
 		if c := b.Config; c != nil && c.Differs != "" {
 			v.add("layouts-differ", status.SeverityWarning, b.Name, fmt.Sprintf("%s and %s say different things", c.File, c.Differs),
-				c.File+" counts for this service; older programs read the other one", "make both say the same, or remove "+filepath.Join(v.Paths.Home, c.Differs))
+				c.File+" counts for this service; older programs read the other one", fmt.Sprintf("see what: diff %s %s; make both say the same, or remove the second",
+					human.Shell(filepath.Join(v.Paths.Home, c.File)), human.Shell(filepath.Join(v.Paths.Home, c.Differs))))
 		}
 	})
 }
