@@ -45,6 +45,33 @@ func TestTheDropInOfAHomeThatIsNotThereNamesItAllTheSame(t *testing.T) {
 	}
 }
 
+// What counts is where a folder lies, not where the link to it does.
+func TestTheDropInLeavesTheTemporaryFoldersToALinkThatLeadsThere(t *testing.T) {
+	dir, err := os.MkdirTemp(".", "linked-") // not below /tmp, as the test's own folders are
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if dir, err = filepath.Abs(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "home/backends"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	o := Options{Clock: clock.System, Paths: config.Paths{Home: filepath.Join(dir, "home"), State: filepath.Join(dir, "state")}}
+	for to, want := range map[string]string{dir: "PrivateTmp=yes\n", t.TempDir(): "PrivateTmp=no\n"} {
+		if err := errors.Join(os.RemoveAll(link), os.Symlink(to, link),
+			os.WriteFile(filepath.Join(dir, "home/backends/nas.yaml"), []byte("type: filesystem\nstorage_path: "+link+"\n"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		text, err := DropIn(t.Context(), o)
+		if err != nil || !fsys.BelowTemporary(dir) && !strings.Contains(text, want) || !strings.Contains(text, "ReadWritePaths=-"+link+"\n") {
+			t.Errorf("a link to %s: %v\n%s", to, err, text)
+		}
+	}
+}
+
 func TestTheDropInIsPutInPlaceWholeAndReadByTheManager(t *testing.T) {
 	w := newWorld(t)
 	file, err := InstallDropIn(t.Context(), w.o, "[Service]\n")
