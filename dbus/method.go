@@ -206,8 +206,7 @@ func (c *call) options(i int, known map[string]any) error {
 		if !ok {
 			return status.Errorf(status.InvalidArgument, "option %q is not known; known are: %s", key, keysOf(known))
 		}
-		want := signatureOf(to)
-		if want != "" && v.Signature().String() != want {
+		if want := signatureOf(to); v.Signature().String() != want {
 			return status.Errorf(status.InvalidArgument, "option %q has type %s, which is wrong: it takes %s", key, v.Signature(), want)
 		}
 		if err := godbus.Store([]any{v.Value()}, to); err != nil {
@@ -217,7 +216,13 @@ func (c *call) options(i int, known map[string]any) error {
 	return nil
 }
 
-// signatureOf is the type of an option by where its value goes; empty for one that its method looks at itself.
+// given tells whether the a{sv} at i has an option.
+func (c *call) given(i int, key string) bool {
+	_, ok := c.args[i].(map[string]godbus.Variant)[key] //nolint:forcetypeassert // checked by DecodeArguments
+	return ok
+}
+
+// signatureOf is the type of an option by where its value goes.
 func signatureOf(to any) string {
 	switch to.(type) {
 	case *bool:
@@ -231,7 +236,7 @@ func signatureOf(to any) string {
 	case *uint64:
 		return "t"
 	}
-	return ""
+	panic(fmt.Sprintf("no option has type %T", to)) // a test calls each with a wrong type
 }
 
 func keysOf(known map[string]any) string {

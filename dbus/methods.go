@@ -251,15 +251,13 @@ type backendRow struct {
 
 func listBackends(c *call) ([]any, error) {
 	q := status.BackendQuery{}
-	var dirty godbus.Variant
+	var dirty bool
 	limit := uint32(100)
 	if err := c.options(0, map[string]any{"state": &q.State, "type": &q.Type, "dirty": &dirty, "limit": &limit, "cursor": &q.Cursor}); err != nil {
 		return nil, err
 	}
-	if on, ok := dirty.Value().(bool); ok {
-		q.Dirty = &on
-	} else if dirty.Value() != nil {
-		return nil, status.Errorf(status.InvalidArgument, "option \"dirty\" is true or false")
+	if c.given(0, "dirty") {
+		q.Dirty = &dirty
 	}
 	q.Limit = int(limit)
 	page, cursor, err := c.s.o.Engine.Backends(q)

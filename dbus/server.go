@@ -73,6 +73,9 @@ func (s *Server) callContext() context.Context {
 	return s.callCtx
 }
 
+// lastWords is how long a bus may take to read what is told at the end.
+const lastWords = time.Second
+
 const (
 	reconnectMin = time.Second
 	reconnectMax = 30 * time.Second
@@ -130,7 +133,11 @@ func (s *Server) dial(ctx context.Context) (*godbus.Conn, error) {
 func (s *Server) serve(ctx context.Context) error {
 	cctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, err := s.dial(cctx)
+	// The connection outlives what is done on it, for the last words.
+	line, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	defer context.AfterFunc(ctx, func() { s.o.Clock.AfterFunc(lastWords, cut) })()
+	conn, err := s.dial(line)
 	if err != nil {
 		return fmt.Errorf("connect to the bus: %w", err)
 	}
@@ -138,7 +145,7 @@ func (s *Server) serve(ctx context.Context) error {
 	s.mu.Lock()
 	s.callCtx, s.conn, s.uids = cctx, conn, map[string]uint32{}
 	s.mu.Unlock()
-	s.pub.connected(conn, cancel) // before anybody can call: what is listed then and what is told add up
+	s.pub.connected(conn, func() { cancel(); cut() }) // before anybody can call: what is listed then and what is told add up
 	reply, err := conn.RequestName(BusName, godbus.NameFlagDoNotQueue)
 	if err != nil {
 		return fmt.Errorf("take the name %s: %w", BusName, err)

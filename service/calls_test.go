@@ -2,6 +2,7 @@ package service
 
 import (
 	"bufio"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/status"
+	"ipfskit.org/intelligent/internal/testenv"
 )
 
 func (w *world) raw(address string, opts ...godbus.ConnOption) *godbus.Conn {
@@ -59,6 +61,7 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 		{root, manager + "ListTasks", []any{option("cursor", "task:x")}, own + "InvalidArgument", `"task:x"`},
 		{root, manager + "ListTasks", []any{option("state", "odd")}, own + "InvalidArgument", `"odd" is none of`},
 		{root, manager + "ListErrors", []any{option("cursor", "1")}, own + "InvalidArgument", `"1"`},
+		{root, manager + "ListBackends", []any{option("dirty", "yes")}, own + "InvalidArgument", `"dirty" has type s, which is wrong: it takes b`},
 		{root, manager + "ListBackends", []any{option("limit", int32(3))}, own + "InvalidArgument", `"limit" has type i`},
 		{root, manager + "Pause", []any{option("for-usec", uint64(1)<<60)}, own + "InvalidArgument", `longer than a lifetime`},
 		{root, manager + "History", []any{option("what", "odd")}, own + "InvalidArgument", `"odd" is none of: tasks, checks, transitions, workers`},
@@ -80,6 +83,72 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 		case !errors.As(err, &e) || e.Name != c.name || !strings.Contains(e.Error(), c.says):
 			t.Errorf("%s %s: got %s: %v, want %s: …%s…", c.path, c.method, e.Name, err, c.name, c.says)
 		}
+	}
+}
+
+// Each method that takes options refuses one that it does not know, and a wrong type of each that it knows.
+func TestEveryOptionIsKnownAndOfItsType(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	address, _ := w.onBus()
+	c := w.client(address)
+	ids, err := c.Check(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := w.raw(address)
+	refused := func(path godbus.ObjectPath, method string, args []any, says string) string {
+		err := conn.Object(dbus.BusName, path).Call(method, 0, args...).Err
+		var e godbus.Error
+		if !errors.As(err, &e) || e.Name != dbus.ErrorPrefix+"InvalidArgument" || !strings.Contains(e.Error(), says) {
+			t.Errorf("%s %v: %v", method, args, err)
+		}
+		return e.Error()
+	}
+	calls, known := 0, 0
+	for iface, path := range map[string]godbus.ObjectPath{"Manager": dbus.RootPath, "Backend": dbus.BackendPath("nas"), "Worker": dbus.WorkerPath(status.WorkerDirtyMonitor), "Task": dbus.TaskPath(ids[0])} {
+		data, err := os.ReadFile(filepath.Join(testenv.Source(t), "dbus", dbus.BusName+"."+iface+".xml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Methods []struct {
+				Name string `xml:"name,attr"`
+				Args []struct {
+					Type      string `xml:"type,attr"`
+					Direction string `xml:"direction,attr"`
+				} `xml:"arg"`
+			} `xml:"interface>method"`
+		}
+		if err := xml.Unmarshal(data, &file); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range file.Methods {
+			var args []any
+			for _, a := range m.Args {
+				if v := map[string]any{"s": "nas", "as": []string{"nas"}, "t": ids[0], "a{sv}": options{}}[a.Type]; a.Direction == "in" {
+					args = append(args, v)
+				}
+			}
+			last := len(args) - 1
+			if _, takes := args[last].(options); !takes {
+				continue
+			}
+			calls++
+			name := dbus.BusName + "." + iface + "." + m.Name
+			args[last] = option("no-such", true)
+			_, list, _ := strings.Cut(refused(path, name, args, `option "no-such" is not known`), "known are: ")
+			for _, key := range strings.Split(list, ", ") {
+				if key != "none" {
+					known++
+					args[last] = option(key, 1.5)
+					refused(path, name, args, `"`+key+`" has type d, which is wrong: it takes`)
+				}
+			}
+		}
+	}
+	if calls != 28 || known != 28 {
+		t.Errorf("%d methods with %d options were called", calls, known)
 	}
 }
 

@@ -365,6 +365,27 @@ func TestABackendThatIsEnabledIsAnnouncedFirst(t *testing.T) {
 	}
 }
 
+// Who listens hears the end: what was done until then, and that the service is stopping.
+func TestTheEndIsTold(t *testing.T) {
+	for range 5 {
+		w := newWorld(t)
+		w.backend("nas")
+		address, _ := w.onBus()
+		c := w.client(address)
+		r := w.record(t, address)
+		ids, err := c.Check(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.stop()
+		told := func(path godbus.ObjectPath, key string) any { return r.sum()[path][key].Value() }
+		w.until("it is told", func() bool {
+			return told(dbus.RootPath, "State") == status.StateStopping && told(dbus.TaskPath(ids[0]), "FinishedUSec") != uint64(0)
+		})
+		r.close()
+	}
+}
+
 // pidOfBus is the process of a bus.
 func pidOfBus(t *testing.T, address string) (pid int) {
 	conn, err := godbus.Connect(address)

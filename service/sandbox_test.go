@@ -322,6 +322,7 @@ await restarted 1
 await cleared later
 ls ~/disk/later/cars/*.car || fail "no copy to the folder that came in between"
 journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q 'disk/later is read-only in the sandbox of the unit, which was made before' || fail "the journal does not say why"
+journalctl --user -u $U --no-pager | grep -q 'could not be asked' && fail "the manager was not waited for" || true
 
 # Where each start finds it held, a new one is tried once, and then it is told.
 printf '[Service]\nExecStartPre=+/bin/rm -rf %%h/disk/later\n' >$D/zz.conf

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,13 +10,20 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 
 	"ipfskit.org/intelligent/dbus/client"
+	"ipfskit.org/intelligent/internal/clock"
 )
 
-// askManager is how long the service manager may take to answer.
-const askManager = 5 * time.Second
+const (
+	// askManager is how long the service manager may take to answer, and to come to the bus:
+	// a user's manager does after the bus began, for which this service may be the reason.
+	askManager = 5 * time.Second
+	// askAgain is the time between two tries.
+	askAgain    = 200 * time.Millisecond
+	unitManager = "org.freedesktop.systemd1"
+)
 
 // namedByUnit asks the service manager on a bus which folders the unit of this process names as those to write to.
-func namedByUnit(bus string) func(context.Context) ([]string, error) {
+func namedByUnit(bus string, clk clock.Clock) func(context.Context) ([]string, error) {
 	return func(ctx context.Context) ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, askManager)
 		defer cancel()
@@ -24,18 +32,34 @@ func namedByUnit(bus string) func(context.Context) ([]string, error) {
 			return nil, fmt.Errorf("connect to the bus of the service manager: %w", err)
 		}
 		defer conn.Close() //nolint:errcheck // it was only asked
-		const manager, own = "org.freedesktop.systemd1", uint32(0)
-		var unit godbus.ObjectPath
-		if err := conn.Object(manager, "/org/freedesktop/systemd1").CallWithContext(ctx, manager+".Manager.GetUnitByPID", godbus.FlagNoAutoStart, own).Store(&unit); err != nil {
-			return nil, fmt.Errorf("ask for the own unit: %w", err)
+		for {
+			paths, err := foldersOfUnit(ctx, conn)
+			if e := (godbus.Error{}); !errors.As(err, &e) || e.Name != "org.freedesktop.DBus.Error.NameHasNoOwner" {
+				return paths, err
+			}
+			t := clk.NewTimer(askAgain)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				t.Stop()
+				return nil, err
+			}
 		}
-		var paths []string
-		if err := conn.Object(manager, unit).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", godbus.FlagNoAutoStart, manager+".Service", "ReadWritePaths").Store(&paths); err != nil {
-			return nil, fmt.Errorf("ask for ReadWritePaths of the own unit: %w", err)
-		}
-		for i := range paths {
-			paths[i] = strings.TrimLeft(paths[i], "-+")
-		}
-		return paths, nil
 	}
+}
+
+// foldersOfUnit are those of ReadWritePaths= of this process's unit.
+func foldersOfUnit(ctx context.Context, conn *godbus.Conn) (paths []string, err error) {
+	const own = uint32(0)
+	var unit godbus.ObjectPath
+	if err := conn.Object(unitManager, "/org/freedesktop/systemd1").CallWithContext(ctx, unitManager+".Manager.GetUnitByPID", godbus.FlagNoAutoStart, own).Store(&unit); err != nil {
+		return nil, fmt.Errorf("ask for the own unit: %w", err)
+	}
+	if err := conn.Object(unitManager, unit).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", godbus.FlagNoAutoStart, unitManager+".Service", "ReadWritePaths").Store(&paths); err != nil {
+		return nil, fmt.Errorf("ask for ReadWritePaths of the own unit: %w", err)
+	}
+	for i := range paths {
+		paths[i] = strings.TrimLeft(paths[i], "-+")
+	}
+	return paths, nil
 }
