@@ -74,6 +74,7 @@ func run(args []string, name string, env Env) int {
 	a.env.Stdout = out
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends what the first one can't: a call to a disk that hangs
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
