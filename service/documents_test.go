@@ -259,6 +259,13 @@ func TestWhatCommandsPrintHoldsItsSchema(t *testing.T) {
 		}
 		holds(t, name, out)
 	}
+	out, _ := run("history", "--json")
+	for line := range bytes.Lines(out) {
+		holds(t, "history-line", line)
+	}
+	if len(out) == 0 {
+		t.Error("history --json printed nothing")
+	}
 	for _, args := range [][]string{{"explain", "nobody"}, {"nonsense"}, {"sync", "--no-such-flag"}, {"pause", "--for", "-1s"}, {"task", "cancel", "1"}, {"inspect", "/nowhere.json"}} {
 		_, errs := run(append(args, "--json")...)
 		holds(t, "error", errs)

@@ -190,6 +190,10 @@ func asError(ctx context.Context, err error) error {
 	if errors.Is(err, godbus.ErrClosed) || errors.Is(err, io.EOF) || errors.As(err, &broken) {
 		return fmt.Errorf("%w: its bus ended", ErrNotRunning)
 	}
+	var format godbus.FormatError
+	if errors.As(err, &format) { // of the call: nothing else in one comes from outside
+		return status.Errorf(status.InvalidArgument, "a word of it is no UTF-8 text, and the bus takes no other")
+	}
 	var de godbus.Error
 	if !errors.As(err, &de) {
 		var pe *godbus.Error

@@ -54,28 +54,27 @@ func (a *app) syncCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(doc)
 			}
-			return a.showPlan(doc)
+			return a.showPlan(ctx, c, doc)
 		}
 		ids, err := c.Sync(ctx, names, reconcile)
 		if err != nil {
 			return err
 		}
 		if len(ids) == 0 && !a.json {
-			return a.nothingToSync(ctx, c)
+			return a.nothingToSync(ctx, c, "There is nothing to sync.")
 		}
 		return a.follow(ctx, c, ids, w, "")
 	})
 	return cmd
 }
 
-func (a *app) showPlan(doc []byte) error {
+func (a *app) showPlan(ctx context.Context, c *client.Client, doc []byte) error {
 	var v planView
 	if err := decode(doc, &v); err != nil {
 		return err
 	}
 	if len(v.Backends) == 0 {
-		a.say("No backend is dirty; nothing was done.")
-		return nil
+		return a.nothingToSync(ctx, c, "There is nothing to sync; nothing was done.")
 	}
 	modes := map[string]string{"delta": "what its marks ask for", "reconcile": "compared whole"}
 	for _, b := range v.Backends {
@@ -83,16 +82,16 @@ func (a *app) showPlan(doc []byte) error {
 		if words, ok := modes[mode]; ok {
 			mode = words
 		}
-		fmt.Fprintf(a.env.Stdout, "%s (%s):\n", b.Backend, mode)
+		a.line(fmt.Sprintf("%s (%s):", b.Backend, mode), "  ")
 		for _, x := range b.Actions {
 			size := ""
 			if x.Bytes > 0 { // else nobody knows it
 				size = " (" + human.Bytes(x.Bytes) + ")"
 			}
-			fmt.Fprintln(a.env.Stdout, strings.TrimRight(fmt.Sprintf("  %s %s%s %s", x.Action, x.CID, size, x.Reason), " "))
+			a.line(strings.TrimRight(fmt.Sprintf("  %s %s%s %s", x.Action, x.CID, size, x.Reason), " "), "    ")
 		}
 		if more := b.Count - len(b.Actions); more > 0 {
-			fmt.Fprintf(a.env.Stdout, "  … and %d more\n", more)
+			a.line(fmt.Sprintf("  … and %d more", more), "    ")
 		}
 		if b.Error != nil {
 			a.tell("  ", "    ", "can't be planned: "+*b.Error)
@@ -101,7 +100,7 @@ func (a *app) showPlan(doc []byte) error {
 			a.tell("  ", "    ", "would be blocked: "+*b.Blocked)
 		}
 		if len(b.Actions) == 0 && b.Error == nil {
-			fmt.Fprintln(a.env.Stdout, "  nothing")
+			a.line("  nothing", "    ")
 		}
 	}
 	steps := human.Count(v.Actions, "step", "steps")
@@ -196,11 +195,11 @@ func (a *app) follow(ctx context.Context, c *client.Client, ids []uint64, w wait
 }
 
 // nothingToSync says so, and that something is dirty all the same where it is.
-func (a *app) nothingToSync(ctx context.Context, c *client.Client) error {
-	a.say("There is nothing to sync.")
+func (a *app) nothingToSync(ctx context.Context, c *client.Client, text string) error {
+	a.say(text)
 	m, err := c.Properties(ctx)
 	if err == nil && m.DirtyBackends > 0 {
-		a.note(fmt.Sprintf("Dirty and not to be synced as configured: %s. Next: %s health", human.Count(m.DirtyBackends, "backend", "backends"), a.name))
+		a.note(fmt.Sprintf("Dirty, and paused or not to be synced as configured: %s. Next: %s health", human.Count(m.DirtyBackends, "backend", "backends"), a.name))
 	}
 	return err
 }

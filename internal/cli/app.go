@@ -74,6 +74,7 @@ func run(args []string, name string, env Env) int {
 	a.env.Stdout = out
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends what the first one can't: a call to a disk that hangs
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -117,9 +118,9 @@ func (a *app) report(err error, path string) int {
 		}
 		return f.code
 	}
-	fmt.Fprintf(a.env.Stderr, "%s: %s\n", path, visibleLines(what))
+	a.note(path + ": " + visibleLines(what))
 	if next != "" {
-		fmt.Fprintf(a.env.Stderr, "Next: %s\n", visible(next))
+		a.note("Next: " + visible(next))
 	}
 	return f.code
 }
@@ -176,6 +177,8 @@ func (a *app) ofService(ctx context.Context, e *status.Error) *fault {
 		}
 	case status.NoSuchTask:
 		f.code, f.next = ExitNotFound, a.name+" tasks"
+		what, _, _ := strings.Cut(strings.TrimSuffix(e.Message, ": "+program+" tasks"), "; list them")
+		f.err = errors.New(what)
 	case status.NoSuchWorker:
 		f.code, f.next = ExitNotFound, a.name+" status --detailed"
 	case status.InvalidArgument:

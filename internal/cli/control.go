@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,6 +55,8 @@ func (a *app) serve(ctx context.Context, o ServeOptions) error {
 		return errServe
 	}
 	o.Bus, o.System, o.Version = a.bus, a.system, Version
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM) // a clean stop is not cut short by a second one
+	defer stop()
 	return a.env.Serve(ctx, o)
 }
 

@@ -151,7 +151,7 @@ func (a *app) showFindings(all []status.Finding) {
 			a.showFinding(f)
 		}
 		if more := count[f.Code] - mostOfAKind; more > 0 && (i+1 == len(all) || all[i+1].Code != f.Code) {
-			fmt.Fprintf(a.env.Stdout, "… and %d more [%s]: %s doctor --json\n", more, f.Code, a.name)
+			a.line(fmt.Sprintf("… and %d more [%s]: %s doctor --json", more, f.Code, a.name), "  ")
 		}
 	}
 }

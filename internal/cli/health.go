@@ -41,9 +41,8 @@ func (a *app) healthCommand() *cobra.Command {
 }
 
 func (a *app) showHealth(v healthView) {
-	out := a.env.Stdout
 	if v.Healthy {
-		fmt.Fprintln(out, a.style.good("Nothing is wrong")+" ("+v.State+").")
+		a.line(a.style.good("Nothing is wrong")+" ("+v.State+").", "  ")
 	}
 	for _, i := range v.Issues {
 		who := ""
@@ -66,6 +65,6 @@ func (a *app) showHealth(v healthView) {
 		}
 	}
 	if v.Truncated {
-		fmt.Fprintf(out, "… and %d more: %s status --detailed\n", v.Count-len(v.Issues), a.name)
+		a.line(fmt.Sprintf("… and %d more: %s status --detailed", v.Count-len(v.Issues), a.name), "  ")
 	}
 }

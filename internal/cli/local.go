@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+	"math"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"ipfskit.org/intelligent/internal/config"
+	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/parquetfile"
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
@@ -25,7 +27,7 @@ import (
 func (a *app) localCommands() []*cobra.Command {
 	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error { return a.showVersion() }}
 	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it, without its secrets", Args: takes(1, 1),
-		RunE: a.do(func(_ context.Context, args []string) error { return a.inspect(args[0]) })}
+		RunE: a.do(func(ctx context.Context, args []string) error { return a.inspect(ctx, args[0]) })}
 	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
 }
 
@@ -38,18 +40,21 @@ func (a *app) showVersion() error {
 }
 
 // inspect prints a JSON object a row of a parquet file, or one for a JSON or YAML document.
-func (a *app) inspect(file string) error {
-	data, err := os.ReadFile(file)
+func (a *app) inspect(ctx context.Context, file string) error {
+	limits := parquetfile.DefaultLimits()
+	data, err := readFile(ctx, file, limits.FileBytes)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	switch ext := strings.ToLower(filepath.Ext(file)); {
+	case len(data) == 0:
+		return fmt.Errorf("%s: it is empty", file)
 	case ext == ".yaml" || ext == ".yml":
 		var doc any
 		if err := yaml.Unmarshal(data, &doc); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		return a.printDocument(file, doc)
+		return a.printDocument(file, plainValue(doc))
 	case ext == ".json" || ext != ".parquet" && len(data) > 0 && (data[0] == '{' || data[0] == '['):
 		doc, err := jsonValue(data)
 		if err != nil {
@@ -57,7 +62,7 @@ func (a *app) inspect(file string) error {
 		}
 		return a.printDocument(file, doc)
 	}
-	t, err := parquetfile.Read(data, nil, parquetfile.DefaultLimits())
+	t, err := parquetfile.Read(data, nil, limits)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -73,6 +78,41 @@ func (a *app) inspect(file string) error {
 	return nil
 }
 
+// readFile reads a regular file of at most limit bytes, wherever links lead; a disk that hangs is left when ctx ends.
+func readFile(ctx context.Context, file string, limit int64) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, err := func() ([]byte, error) {
+			real, err := filepath.EvalSymlinks(file)
+			if err != nil {
+				return nil, err
+			}
+			root, err := fsys.OpenRoot(filepath.Dir(real))
+			if err != nil {
+				return nil, err
+			}
+			defer root.Close() //nolint:errcheck // only read
+			data, _, err := fsys.ReadFile(root, filepath.Base(real), limit)
+			return data, err
+		}()
+		done <- result{data, err}
+	}()
+	select {
+	case r := <-done:
+		var pe *fs.PathError
+		if errors.As(r.err, &pe) { // its name is told by the caller, as it was typed
+			return nil, pe.Err
+		}
+		return r.data, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // jsonValue reads JSON with its numbers as they stand.
 func jsonValue(data []byte) (v any, err error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -84,6 +124,36 @@ func jsonValue(data []byte) (v any, err error) {
 		return nil, errors.New("there is more after the end of the document")
 	}
 	return v, nil
+}
+
+// plainValue makes what YAML can hold what JSON can: names as keys, and texts for numbers that JSON has not.
+func plainValue(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for key, e := range x {
+			x[key] = plainValue(e)
+		}
+	case map[any]any:
+		out := make(map[string]any, len(x))
+		for key, e := range x {
+			out[fmt.Sprint(key)] = plainValue(e)
+		}
+		return out
+	case []any:
+		for i, e := range x {
+			x[i] = plainValue(e)
+		}
+	case float64:
+		switch {
+		case math.IsNaN(x):
+			return "NaN"
+		case math.IsInf(x, 1):
+			return "Infinity"
+		case math.IsInf(x, -1):
+			return "-Infinity"
+		}
+	}
+	return v
 }
 
 // printRow prints a row as it is, its columns in their order, unless it holds secrets.

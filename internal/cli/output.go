@@ -117,8 +117,15 @@ func (a *app) tell(first, indent, text string) {
 	a.line(first+strings.Join(strings.Fields(text), " "), indent)
 }
 
-// note prints a line beside what was asked for.
-func (a *app) note(line string) { fmt.Fprintln(a.env.Stderr, line) }
+// note prints a text beside what was asked for, as line does: on a terminal broken between words.
+func (a *app) note(text string) {
+	columns, _ := styleOf(a.env.Stderr, a.env).size()
+	for line := range strings.SplitSeq(text, "\n") {
+		for _, l := range wrap(line, "  ", columns) {
+			fmt.Fprintln(a.env.Stderr, l)
+		}
+	}
+}
 
 // printJSON prints a document of the service as it is.
 func (a *app) printJSON(doc []byte) error {

@@ -160,6 +160,9 @@ func backendIssues(f Facts) []issue {
 		case b.Blocked != "":
 			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
 				"see what: ipfs-kit-intelligent sync --dry-run --backend "+human.Shell(name)+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+typed, b.DirtySince)
+		case b.Dirty && b.Paused:
+			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), "it is paused",
+				"when they are to be done: ipfs-kit-intelligent resume "+typed+"; where its configuration says paused: true, take that away", b.DirtySince)
 		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
 			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
 				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+human.Shell(name), b.DirtySince)

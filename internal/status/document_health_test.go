@@ -45,6 +45,10 @@ func TestASyncThatFailsIsAWarningThoughChecksGoWell(t *testing.T) {
 	if got := healthOf(t, b)["backend-dirty"]; got.Severity != SeverityInfo || got.Why == "" {
 		t.Errorf("%+v", got)
 	}
+	b.Paused, b.LastError = true, "no room"
+	if got := healthOf(t, b)["backend-dirty"]; got.Severity != SeverityInfo || got.Why != "it is paused" || !strings.Contains(got.Recommendation, "resume nas") {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestAWrongConfigurationIsToldOnce(t *testing.T) {

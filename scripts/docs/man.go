@@ -180,7 +180,8 @@ func rootPage(root *cobra.Command) string {
 	p.line(".Bl -tag -width Ds")
 	for _, e := range [][2]string{{"IPFS_KIT_HOME", "The home, instead of ~/.ipfs_kit."},
 		{"IPFS_KIT_LEGACY", "The Python program ipfs-kit, to which all other commands of ipfs-kit go; else it is looked for in PATH."},
-		{"NO_COLOR", "If set: no colours."}} {
+		{"NO_COLOR", "If set: no colours."},
+		{"COLUMNS", "How wide a terminal is that does not tell it; else 80."}} {
 		p.line(".It Ev " + e[0])
 		p.text(e[1])
 	}
