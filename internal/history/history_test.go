@@ -170,6 +170,61 @@ func TestPagesHoldEveryRowOnceAlsoThoseOfOneMoment(t *testing.T) {
 	}
 }
 
+// slow folds what is old as the first lines come, as a batch may while a reader takes its time.
+type slow struct {
+	strings.Builder
+	fold func()
+}
+
+func (s *slow) Write(b []byte) (int, error) {
+	if s.fold != nil {
+		s.fold()
+		s.fold = nil
+	}
+	return s.Builder.Write(b)
+}
+
+// What is folded while somebody reads is not told a second time, in the sum.
+func TestWhatIsFoldedMeanwhileIsToldOnce(t *testing.T) {
+	l := DefaultLimits()
+	l.Step = 20 // a fold that ends within an hour
+	p := newPast(t, l)
+	began := p.clk.Now()
+	const backends, each = 3 * pageRows, 3
+	for n := range backends * each {
+		p.h.Check(began.Add(time.Duration(n)*time.Second/5), fmt.Sprintf("b%04d", n%backends), status.KindHealthCheck, true, 0, "")
+	}
+	p.db.Flush()
+	p.set(began.Add(8 * 24 * time.Hour))
+	folds := func(times int) {
+		for range times {
+			p.h.Check(p.clk.Now(), "now", status.KindHealthCheck, true, 0, "")
+			p.db.Flush()
+		}
+	}
+	folds(100) // 2,000 of the 4,500, all of one hour: more sums than a page
+	out := &slow{fold: func() { folds(50) }}
+	if err := p.h.Lines(t.Context(), status.HistoryQuery{What: status.HistoryChecks}, out); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for text := range strings.Lines(out.String()) {
+		var line struct {
+			Backend string
+			Count   int
+		}
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line.Backend != "now" {
+			told += max(line.Count, 1)
+		}
+	}
+	if told > backends*each || told < backends*each-1000 {
+		t.Errorf("%d of %d are told", told, backends*each)
+	}
+}
+
 // All that was recorded is in the sums: counts, and the least, mean and greatest durations.
 func TestOldRowsBecomeSumsOfHoursThenOfDaysAndNothingIsLost(t *testing.T) {
 	p := newPast(t, DefaultLimits())

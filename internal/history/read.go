@@ -29,8 +29,8 @@ func (h *History) Knows(ctx context.Context, backend string) (bool, error) {
 }
 
 // Lines writes what is selected, in the order of time, a JSON object a line:
-// old times as sums, later ones as they were. Of rows that are folded while it writes
-// some may be missing, and those of the hour up to which sums reach be in a sum too.
+// old times as sums, later ones as they were. Rows that are folded while it
+// writes may be missing, and are never there twice.
 func (h *History) Lines(ctx context.Context, q status.HistoryQuery, w io.Writer) error {
 	from, to := int64(0), int64(math.MaxInt64)
 	if !q.Since.IsZero() {
@@ -112,16 +112,39 @@ func (s *source) fill(ctx context.Context) (err error) {
 	return nil
 }
 
+// fillAll reads all pages at once.
+func (s *source) fillAll(ctx context.Context) error {
+	var all []lineAt
+	for !s.end {
+		s.page = nil
+		if err := s.fill(ctx); err != nil {
+			return err
+		}
+		all = append(all, s.page...)
+	}
+	s.page = all
+	return nil
+}
+
 // sources are the tables that hold what is asked for.
 func (h *History) sources(ctx context.Context, q status.HistoryQuery, from, to int64) ([]*source, error) {
 	var out []*source
 	if lo, hi := kinds(q.What); lo <= hi {
-		hours, raw, err := h.borders(ctx)
+		day, hour, err := h.last(ctx)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, h.sumSource(unitDay, q, lo, hi, from, to, hours), h.sumSource(unitHour, q, lo, hi, from, to, raw),
-			h.sampleSource(q, lo, hi, from, to))
+		for _, l := range []struct {
+			unit int
+			last int64
+		}{{unitDay, day}, {unitHour, hour}} {
+			edge := h.sumSource(l.unit, q, lo, hi, max(from, l.last*microsHour), to, l.last+1)
+			if err := edge.fillAll(ctx); err != nil {
+				return nil, err
+			}
+			out = append(out, h.sumSource(l.unit, q, lo, hi, from, to, l.last), edge)
+		}
+		out = append(out, h.sampleSource(q, lo, hi, from, to))
 	}
 	if q.What == "" || q.What == status.HistoryTasks {
 		out = append(out, h.taskSource(q, from, to))
@@ -132,19 +155,18 @@ func (h *History) sources(ctx context.Context, q status.HistoryQuery, from, to i
 	return out, nil
 }
 
-// borders are the hours from which on there are no sums of days, and none of hours:
-// rows of later hours that are folded from now on are not told a second time.
-func (h *History) borders(ctx context.Context) (hours, raw int64, err error) {
-	rows, err := h.db.Query(ctx, `SELECT coalesce((SELECT min(start) FROM history_sums WHERE unit = 0), ?1),
-		max(coalesce((SELECT max(start) + 1 FROM history_sums WHERE unit = 0), 0), 0)`, int64(math.MaxInt64))
+// last are the last hours of which there are sums of days and of hours, -1 for none. What is folded from now on
+// goes into these or later ones: they are read before any row that may be folded, and later ones are not.
+func (h *History) last(ctx context.Context) (day, hour int64, err error) {
+	rows, err := h.db.Query(ctx, "SELECT coalesce((SELECT max(start) FROM history_sums WHERE unit = 1), -1), coalesce((SELECT max(start) FROM history_sums WHERE unit = 0), -1)")
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the history: %w", err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	if rows.Next() {
-		err = rows.Scan(&hours, &raw)
+		err = rows.Scan(&day, &hour)
 	}
-	return hours, raw, errors.Join(err, rows.Err())
+	return day, hour, errors.Join(err, rows.Err())
 }
 
 // sumSource reads the sums of hours or days that overlap the time asked for.
