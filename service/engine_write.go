@@ -157,7 +157,7 @@ func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]u
 		}
 		return s.all(func(e *entry) bool { return (e.counted.dirty || reconcile) && e.misconfigured == "" }), nil
 	}, func(e *entry) request {
-		return request{Kind: status.KindPinSync, Reconcile: reconcile || len(names) > 0 && !e.counted.dirty}
+		return request{Kind: status.KindPinSync, Reconcile: reconcile || len(names) > 0 && !e.counted.dirty, Removals: reconcile && len(names) > 0}
 	})
 }
 

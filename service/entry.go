@@ -75,6 +75,8 @@ type request struct {
 	ID        uint64 `json:"-"`
 	Kind      string `json:"-"`
 	Reconcile bool   `json:"reconcile,omitempty"`
+	// Removals is a person's word, given for this backend by its name, that very many may be removed.
+	Removals bool `json:"removals,omitempty"`
 	// What, Into, Backup and Overwrite are of restores.
 	What      string `json:"what,omitempty"`
 	Into      string `json:"into,omitempty"`
@@ -163,7 +165,7 @@ func (e *entry) merge(r *request) error {
 		case old.What != r.What || old.Into != r.Into || old.Backup != r.Backup || old.Overwrite != r.Overwrite:
 			return status.Errorf(status.LimitsExceeded, "another restore from backend %s is not done yet (task %d); wait for it, or cancel it: ipfs-kit-intelligent task cancel %[2]d", e.name, old.ID)
 		default:
-			r.Reconcile = r.Reconcile || old.Reconcile
+			r.Reconcile, r.Removals = r.Reconcile || old.Reconcile, r.Removals || old.Removals
 		}
 	}
 	return nil
@@ -172,6 +174,11 @@ func (e *entry) merge(r *request) error {
 // asks tells whether a person asked for a kind of task.
 func (e *entry) asks(kind string) bool {
 	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == kind })
+}
+
+// askedRemovals tells whether a person said that very many pins may be removed here.
+func (e *entry) askedRemovals() bool {
+	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == status.KindPinSync && r.Removals })
 }
 
 // askedReconcile tells whether a person asked for a whole comparison.

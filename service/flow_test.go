@@ -134,6 +134,17 @@ func TestManyRemovalsWaitForAPersonWhoAsksForAComparison(t *testing.T) {
 	if !w.stored(root, cids[0]) {
 		t.Error("removed without a word")
 	}
+	ids, err := w.s.Sync(t.Context(), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.until("blocked again", func() bool {
+		task, ok := w.s.Task(ids[0])
+		return ok && task.State == status.TaskBlocked && task.Attempt > 1
+	})
+	if !w.stored(root, cids[0]) {
+		t.Error("a word for all backends is taken for one that names this one")
+	}
 	if _, err := w.s.Sync(t.Context(), []string{"nas"}, true); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	}
 	// The configuration says that it is another place now, or a person wants it compared: either is a word for its identity.
 	job.AcceptIdentity = e.moved || e.askedReconcile()
-	job.AllowRemovals = e.askedReconcile()
+	job.AllowRemovals = e.askedRemovals()
 	return job, h, nil
 }
 

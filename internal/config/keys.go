@@ -41,7 +41,7 @@ var keys = append([]key{
 	{"limits.tasks", func(c *Config) any { return &c.Tasks }, 1, 64, nil, "tasks at once"},
 	{"limits.bus_backends", func(c *Config) any { return &c.BusBackends }, 0, 100_000, nil, "backends that are objects of the bus from the start"},
 	{"limits.watches", func(c *Config) any { return &c.Watches }, 0, 1 << 30, nil, "folders that are watched at most; 0: what the kernel allows"},
-	{"limits.remove_percent", func(c *Config) any { return &c.RemoveShare }, 0, 100, nil, "the share of a backend that a sync may remove without a person's word, which is sync --reconcile; ten pins may always go"},
+	{"limits.remove_percent", func(c *Config) any { return &c.RemoveShare }, 0, 100, nil, "the share of a backend that a sync may remove without a person's word, which is sync --reconcile --backend NAME; ten pins may always go"},
 	{"retry.min", func(c *Config) any { return &c.Plan.RetryMin }, int64(time.Millisecond), year, nil, "the wait after the first failure"},
 	{"retry.max", func(c *Config) any { return &c.Plan.RetryMax }, seconds(1), year, nil, "the longest wait after failures"},
 	{"retry.blocked", func(c *Config) any { return &c.Plan.BlockedRetry }, seconds(1), year, nil, "when content that nobody had is looked for again"},

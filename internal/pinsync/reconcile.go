@@ -241,7 +241,7 @@ func (p *pass) removeAll(ctx context.Context, cmp *comparison, todo []removal) e
 	most := max(freeRemovals, int(p.job.RemovalShare*float64(len(cmp.listed))))
 	if len(todo) > most && !p.job.AllowRemovals {
 		for _, r := range todo {
-			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d may be without a person's word, which is sync --reconcile", len(todo), len(cmp.listed), most))
+			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d may be without a person's word: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most))
 		}
 		return nil
 	}
