@@ -170,7 +170,7 @@ func (a *app) counts(v statusView) []string {
 		lines = append(lines, "Paused:   no new task starts; "+until)
 	}
 	if v.Service.Unwatched > 0 {
-		lines = append(lines, "Watches:  "+human.Count(v.Service.Unwatched, "folder is", "folders are")+" beyond the kernel's limit and looked at now and then; raise it: sysctl fs.inotify.max_user_watches")
+		lines = append(lines, "Watches:  "+human.Count(v.Service.Unwatched, "folder is", "folders are")+" beyond the kernel's limit and looked at now and then; which one: "+a.name+" doctor")
 	}
 	return lines
 }

@@ -45,6 +45,8 @@ type Options struct {
 	Root string
 	// Synchronised tells whether the kernel's clock is; nil: the kernel is asked.
 	Synchronised func() bool
+	// Inotify begins to listen to nothing, as the service does first; nil: the kernel is asked.
+	Inotify func() error
 	// PythonAPI is where the Python daemon answers; empty: its default, 127.0.0.1:9999.
 	PythonAPI string
 	// Serves tells whether a canonical type of backends can be synced; nil: those with an adapter can.

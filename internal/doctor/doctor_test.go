@@ -73,6 +73,7 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 		"content-without-source": func(w *world) { w.o.Service = nil; w.mark("nas", time.Now(), aCID) },
 		"dirty-unserved":         func(w *world) { w.o.Service = nil; w.mark("nas", time.Now(), aCID) },
 		"watch-limit":            func(w *world) { w.write(filepath.Join(w.o.Root, "proc/sys/fs/inotify/max_user_watches"), "12\n") },
+		"watch-instances":        func(w *world) { w.o.Inotify = func() error { return unix.EMFILE } },
 		"clock-behind": func(w *world) {
 			behind := &clock.Shifted{}
 			behind.Shift(-24 * time.Hour)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +20,18 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-// watches holds the kernel's limit against the folders of the home.
+// watches holds the kernel's limits against the folders of the home.
 func (v *visit) watches(context.Context) {
+	inotify := v.Inotify
+	if inotify == nil {
+		inotify = kernelInotify
+	}
+	full := errors.Is(inotify(), unix.EMFILE)
+	if full {
+		v.add("watch-instances", status.SeverityWarning, "fs.inotify.max_user_instances", "the kernel lets no more programs of this user watch folders",
+			"others have taken all that it allows; a service that starts now looks at the home every 15 seconds instead",
+			"echo fs.inotify.max_user_instances=1024 | sudo tee /etc/sysctl.d/51-ipfs-kit.conf && sudo sysctl --system")
+	}
 	if v.cat == nil {
 		return
 	}
@@ -36,11 +47,21 @@ func (v *visit) watches(context.Context) {
 	for _, name := range v.cat.Names() {
 		folders += len(home.BackendDirs(name))
 	}
-	if folders*10 >= limit*9 {
+	short := v.Service != nil && slices.ContainsFunc(v.Service.Issues, func(i status.Finding) bool { return i.Code == "unwatched" })
+	if folders*10 >= limit*9 || short && !full {
 		v.add("watch-limit", status.SeverityWarning, "fs.inotify.max_user_watches", fmt.Sprintf("the kernel lets this user watch %s, and the home has %d", human.Count(limit, "folder", "folders"), folders),
 			"what is not watched is only looked at every 15 seconds, and other programs of this user need watches too",
-			fmt.Sprintf("echo fs.inotify.max_user_watches=%d | sudo tee /etc/sysctl.d/50-ipfs-kit.conf && sudo sysctl --system", max(8*folders, 65536)))
+			fmt.Sprintf("echo fs.inotify.max_user_watches=%d | sudo tee /etc/sysctl.d/50-ipfs-kit.conf && sudo sysctl --system", max(8*folders, 2*limit, 65536)))
 	}
+}
+
+// kernelInotify takes one of the user's instances and gives it back.
+func kernelInotify() error {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 // ownDisks looks at the room of the home and of the service's own state.

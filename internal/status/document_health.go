@@ -236,7 +236,7 @@ func homeIssues(f Facts) []issue {
 	}
 	if f.Unwatched > 0 {
 		out = append(out, issue{SeverityInfo, "unwatched", nil, human.Count(f.Unwatched, "folder is", "folders are") + " looked at in intervals instead of watched",
-			"the system watches no more folders for this user", "raise fs.inotify.max_user_watches with sysctl", nil})
+			"the kernel watches no more for this user", "raise the limit that this names: ipfs-kit-intelligent doctor", nil})
 	}
 	return out
 }
