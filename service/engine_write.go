@@ -381,7 +381,7 @@ func (s *Service) CancelTask(_ context.Context, id uint64) error {
 	}
 	e := s.entries[t.Backend]
 	if !t.live() || e == nil {
-		return status.Errorf(status.NotCancelable, "task %d has ended: %s", id, t.State)
+		return status.Errorf(status.NotCancelable, "task %d has ended (%s): there is nothing to cancel any more", id, t.State)
 	}
 	if t.cancel != nil {
 		t.cancel(errCancelled)
