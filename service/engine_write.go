@@ -305,6 +305,9 @@ func (s *Service) Reload(ctx context.Context) error {
 			return err
 		}
 	}
+	if names := config.NextStart(old, cfg); len(names) > 0 {
+		s.log.WithField(logging.FieldMessageID, logging.IDConfiguration).Warnf("%s: what is new there counts from the next start: ipfs-kit-intelligent restart", strings.Join(names, ", "))
+	}
 	s.queue.SetLimit(cfg.Tasks)
 	s.retime(cfg)
 	s.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -183,5 +184,16 @@ func TestAWrongFileCostsLittle(t *testing.T) {
 	_, w, err := load(t, sb.String()+"? "+strings.Repeat("x", 100_000)+"\n: 1\n")
 	if err != nil || len(w) != maxWarnings+1 {
 		t.Errorf("%d warnings, %v", len(w), err)
+	}
+}
+
+func TestWhatAReloadDoesNotChangeIsNamed(t *testing.T) {
+	was, is := Default(), Default()
+	if names := NextStart(was, is); len(names) != 0 {
+		t.Error(names)
+	}
+	is.Aging, is.Watches, is.Tasks = time.Second, 7, 3
+	if names := NextStart(was, is); !slices.Equal(names, []string{"aging", "limits.watches"}) {
+		t.Error(names)
 	}
 }

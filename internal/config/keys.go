@@ -77,6 +77,19 @@ func priorityKeys() []key {
 	return out
 }
 
+// atStart are the keys that a reload does not change.
+var atStart = []string{"settle", "aging", "limits.bus_backends", "limits.watches", "supervision.hang", "supervision.grace", "supervision.abandoned"}
+
+// NextStart names the keys that differ between two configurations and count from the next start only.
+func NextStart(was, is *Config) (names []string) {
+	for _, k := range keys {
+		if slices.Contains(atStart, k.name) && k.show(was) != k.show(is) {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
 // set reads one value.
 func (k *key) set(c *Config, n *yaml.Node) error {
 	switch to := k.to(c).(type) {
@@ -191,7 +204,11 @@ func Reference() []Doc {
 	c := Default()
 	var out []Doc
 	for _, k := range keys {
-		out = append(out, Doc{k.name, k.show(c), k.allowed(), k.doc})
+		text := k.doc
+		if slices.Contains(atStart, k.name) {
+			text += "; it counts from the next start, a reload does not change it"
+		}
+		out = append(out, Doc{k.name, k.show(c), k.allowed(), text})
 	}
 	return out
 }
