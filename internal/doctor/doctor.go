@@ -96,7 +96,7 @@ type visit struct {
 var checks = []func(*visit, context.Context){
 	(*visit).askUnit, (*visit).readHome,
 	(*visit).configuration, (*visit).registries, (*visit).layouts, (*visit).homeWritable, (*visit).homeLock,
-	(*visit).backends, (*visit).shared, (*visit).sandbox, (*visit).credentials, (*visit).dirty, (*visit).content,
+	(*visit).backends, (*visit).shared, (*visit).sharedNode, (*visit).sandbox, (*visit).credentials, (*visit).dirty, (*visit).content,
 	(*visit).watches, (*visit).ownDisks, (*visit).clock, (*visit).bus, (*visit).state,
 	(*visit).enabled, (*visit).linger, (*visit).running, (*visit).sameService, (*visit).issues, (*visit).python,
 }

@@ -73,7 +73,11 @@ func TestEachTroubleIsFoundByItsCode(t *testing.T) {
 		"content-without-source": func(w *world) { w.o.Service = nil; w.mark("nas", time.Now(), aCID) },
 		"dirty-unserved":         func(w *world) { w.o.Service = nil; w.mark("nas", time.Now(), aCID) },
 		"watch-limit":            func(w *world) { w.write(filepath.Join(w.o.Root, "proc/sys/fs/inotify/max_user_watches"), "12\n") },
-		"watch-instances":        func(w *world) { w.o.Inotify = func() error { return unix.EMFILE } },
+		"shared-node": func(w *world) {
+			w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\n")
+			w.configure("again", "type: kubo\napi_url: /ip4/127.0.0.1/tcp/1\n")
+		},
+		"watch-instances": func(w *world) { w.o.Inotify = func() error { return unix.EMFILE } },
 		"clock-behind": func(w *world) {
 			behind := &clock.Shifted{}
 			behind.Shift(-24 * time.Hour)

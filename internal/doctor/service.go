@@ -59,7 +59,7 @@ func (v *visit) realPath(ctx context.Context, path string) string {
 }
 
 // beside are the codes of what a backend can have whether it works or not: they are the cause of no other issue.
-var beside = []string{"content-without-source", "layouts-differ", "shared-root"}
+var beside = []string{"content-without-source", "layouts-differ", "shared-root", "shared-node"}
 
 // issues adds what the service itself knows, save what was found here with more of its cause.
 func (v *visit) issues(context.Context) {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
+	"ipfskit.org/intelligent/internal/backend/types"
 	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/status"
@@ -73,6 +75,26 @@ func (v *visit) shared(ctx context.Context) {
 				return
 			}
 		}
+	})
+}
+
+// sharedNode finds backends that are one and the same node: each CID is pinned there once.
+func (v *visit) sharedNode(context.Context) {
+	first := map[string]*catalog.Backend{}
+	v.each(func(b *catalog.Backend) {
+		c := b.Config
+		if c == nil || c.Err != nil || c.Type == home.TypeFilesystem || !types.Has(c.Type) {
+			return
+		}
+		target := types.Target(types.Spec{Name: b.Name, Type: c.Type, Content: c.Content, String: c.String})
+		other := first[target]
+		if other == nil {
+			first[target] = b
+			return
+		}
+		v.add("shared-node", status.SeverityError, b.Name, fmt.Sprintf("backends %s and %s are one and the same node", other.Name, b.Name),
+			"both are at "+strings.TrimPrefix(target, c.Type+":")+": one copy counts as two, and what is unpinned from one is gone from the other",
+			fmt.Sprintf("say enabled: false in %s or in %s, and have one backend less", v.fileOf(b), v.fileOf(other)))
 	})
 }
 
