@@ -157,11 +157,17 @@ func (a *app) classify(ctx context.Context, err error) error {
 	case errors.Is(err, client.ErrSilent):
 		return &fault{code: ExitTimeout, err: err, next: a.name + " doctor, or end it and start it again: " + a.name + " restart"}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: %w", err), next: "give it longer with --timeout, or look: " + a.name + " status"}
+		return &fault{code: ExitTimeout, err: ended("timed out", err, context.DeadlineExceeded), next: "give it longer with --timeout, or look: " + a.name + " status"}
 	case errors.Is(err, context.Canceled):
-		return &fault{code: ExitFailed, err: fmt.Errorf("interrupted: %w", err)}
+		return &fault{code: ExitFailed, err: ended("interrupted", err, context.Canceled)}
 	}
 	return &fault{code: ExitFailed, err: err}
+}
+
+// ended says how something ended, and what it was, without Go's words for that.
+func ended(how string, what, why error) error {
+	text := strings.TrimSuffix(": "+what.Error(), ": "+why.Error())
+	return errors.New(how + text)
 }
 
 // ofService gives an error of the service its exit code and next step.

@@ -81,7 +81,11 @@ func (a *app) showStatus(v statusView, detailed, workers bool, state string) {
 		a.showBackend(name, v.Details[name], detailed)
 	}
 	if v.Count > len(v.Details) {
-		a.line(fmt.Sprintf("… and %d more: %s status --detailed", v.Count-len(v.Details), a.name), "  ")
+		all := a.name + " status --detailed"
+		if state != "" {
+			all += " --state " + state
+		}
+		a.line(fmt.Sprintf("… and %d more: %s", v.Count-len(v.Details), all), "  ")
 	}
 	if state != "" && v.Count == 0 {
 		a.line("  "+noneIn(state), "    ")
