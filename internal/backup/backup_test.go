@@ -162,7 +162,7 @@ func TestStoresOwnNotFoundIsNoFileThatWentAway(t *testing.T) {
 }
 
 func TestNamesThatAreNotPlainAreRefused(t *testing.T) {
-	for _, name := range []string{"", ".", "/etc/passwd", "../x", "a/../b", "a//b", "a/", `a\b`, "a\x00b", "a\nb", StagePrefix + "1/x", strings.Repeat("n", maxName+1)} {
+	for _, name := range []string{"", ".", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "a\x00b", "a\xffb", StagePrefix + "1/x", strings.Repeat("n", maxName+1)} {
 		if checkName(name) == nil {
 			t.Errorf("%q is allowed", name)
 		}
@@ -172,7 +172,7 @@ func TestNamesThatAreNotPlainAreRefused(t *testing.T) {
 			t.Errorf("%v are allowed", names)
 		}
 	}
-	if err := checkNames([]string{"a.b", "a/b", "a/c", ".hidden", "a b/ü", "..a"}); err != nil {
+	if err := checkNames([]string{"a.b", "a/b", "a/c", ".hidden", "a b/ü", "..a", `a\b`, "a\nb"}); err != nil {
 		t.Error(err)
 	}
 	_, err := Run(context.Background(), Job{Set: set, Store: newWorld(t).store(), Files: []File{{Name: "../x"}}})

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ipfskit.org/intelligent/internal/backend"
 )
@@ -148,15 +149,12 @@ func checkName(name string) error {
 	switch {
 	case len(name) > maxName:
 		return fmt.Errorf("file name %.40q... has %d bytes", name, len(name))
-	case name == "." || !fs.ValidPath(name):
+	case !utf8.ValidString(name):
+		return fmt.Errorf("file name %q is no UTF-8: rename it, else nothing can be backed up", name)
+	case name == "." || !fs.ValidPath(name) || strings.ContainsRune(name, 0):
 		return fmt.Errorf("file name %q: it must be relative, without empty parts, and without parts . or .. in it", name)
 	case strings.HasPrefix(name, StagePrefix):
 		return fmt.Errorf("file name %q: names that begin with %s are for restores alone", name, StagePrefix)
-	}
-	for _, r := range name {
-		if r < ' ' || r == 0x7f || r == '\\' {
-			return fmt.Errorf("file name %q: it must not contain control characters or a backslash", name)
-		}
 	}
 	return nil
 }

@@ -20,16 +20,18 @@ func TestRestoreBringsBackTheFilesAndKeepsTheOldOnes(t *testing.T) {
 	w := newWorld(t)
 	w.write("buckets/a", "one")
 	w.write("buckets/deep/b", "two")
+	w.write("back\\slash/a\nline", "") // one odd name must not keep all else from being backed up
 	m := w.run()
 	want := tree(t, w.home)
 	w.write("buckets/a", "changed")
 	w.remove("buckets/deep/b")
+	w.remove("back\\slash/a\nline")
 	w.write("buckets/later", "newer")
 	w.write("other", "not of the set")
 	var last Progress
 	r, err := Restore(context.Background(), w.store(), m, w.folder(w.home), RestoreOptions{
 		Aside: []string{"buckets/a", "buckets/later"}, Progress: func(p Progress) { last = p }})
-	if err != nil || r.Files != 2 || r.Bytes != 6 || r.Old == "" || last.FilesDone != 2 || last.BytesDone != 6 {
+	if err != nil || r.Files != 3 || r.Bytes != 6 || r.Old == "" || last.FilesDone != 3 || last.BytesDone != 6 {
 		t.Fatalf("%v, %+v, %+v", err, r, last)
 	}
 	want["other"] = "not of the set"
