@@ -16,6 +16,8 @@ import (
 // metaWant is what the metadata reader must read again.
 type metaWant struct {
 	configs, registry, buckets bool
+	// targets has those of backups chosen anew.
+	targets bool
 	// files has CARs looked for that mappings name.
 	files bool
 	// index has all mappings looked at for the pin index.

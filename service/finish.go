@@ -142,19 +142,20 @@ func (s *Service) healthRules() health.Rules {
 	return r
 }
 
-// rechoose picks the targets of backups anew when a backend's health makes a
-// difference to them; what there is to back up is looked at then. The caller holds mu.
+// rechoose picks the targets of backups anew where a backend's health makes a difference to them: one that
+// may become one at once, and instead of one that fails soon, for the next one may fail, too. The caller holds mu.
 func (s *Service) rechoose(e *entry) {
-	if s.cat == nil || !s.targets.names[e.name] && len(s.targets.names) >= s.config().Backup.Targets {
-		return
+	switch {
+	case s.cat == nil:
+	case s.targets.names[e.name]:
+		s.metaWant.targets = true
+		s.kickMeta()
+	case e.health.State() == status.HealthHealthy && len(s.targets.names) < s.config().Backup.Targets:
+		if s.chooseTargets() { // what there is to back up is looked at then
+			s.metaWant.buckets = true
+			s.kickMeta()
+		}
 	}
-	before := len(s.targets.names)
-	s.chooseTargets()
-	if len(s.targets.names) <= before {
-		return
-	}
-	s.metaWant.buckets = true
-	s.kickMeta()
 }
 
 // networkBack lets everything that waited for the network go on. The caller holds mu.

@@ -83,12 +83,13 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	if all || len(errs) > 0 {
 		s.noteRead(errors.Join(errs...))
 	}
-	if all || want.buckets || want.configs || want.registry {
+	more := false
+	if all || want.buckets || want.configs || want.registry || want.targets {
 		s.mu.Lock()
-		s.chooseTargets()
+		more = s.chooseTargets()
 		s.mu.Unlock()
 	}
-	s.lookAtBackups(ctx, p, want.buckets)
+	s.lookAtBackups(ctx, p, want.buckets || more)
 	if want.files {
 		s.lookForFiles(ctx)
 	}

@@ -36,8 +36,9 @@ var sets = map[string]string{status.KindBackupBuckets: home.SetBuckets, status.K
 const backupLook = 5 * time.Minute
 
 // chooseTargets picks the backends that get backups: those that say backup: true;
-// with none, the first healthy filesystem backends by priority, then name. The caller holds mu.
-func (s *Service) chooseTargets() {
+// with none, the first healthy filesystem backends by priority, then name. more
+// tells that one was not one before. The caller holds mu.
+func (s *Service) chooseTargets() (more bool) {
 	cfg := s.config().Backup
 	var said, may []*entry
 	for _, e := range s.entries {
@@ -70,6 +71,7 @@ func (s *Service) chooseTargets() {
 	s.targets.names = names
 	for n := range names {
 		if e := s.entries[n]; e != nil && !old[n] {
+			more = true
 			s.look(e)
 		}
 	}
@@ -78,6 +80,7 @@ func (s *Service) chooseTargets() {
 			s.look(e)
 		}
 	}
+	return more
 }
 
 func priorityOf(e *entry) int {

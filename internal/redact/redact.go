@@ -76,16 +76,59 @@ func Text(s string) string {
 	if !strings.ContainsAny(s, "=:@ ") {
 		return s
 	}
-	s = userInfo.ReplaceAllStringFunc(s, func(m string) string {
-		if port.MatchString(m) { // host:port/…@…: no credentials
-			return m
+	return looks(s, hintsOf(s))
+}
+
+// hints are the patterns that a text may match: most texts match none, and patterns cost much.
+type hints struct{ userInfo, header, bearer, signature, assigned bool }
+
+// each stands for all patterns.
+var each = hints{true, true, true, true, true}
+
+// hintsOf looks for words that patterns need.
+func hintsOf(s string) hints {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return each // letters that fold to those of words
 		}
-		return m[:strings.Index(m, "://")+3] + Mark + "@"
-	})
-	s = header.ReplaceAllString(s, "${1}"+Mark)
-	s = bearer.ReplaceAllString(s, "${1}"+Mark)
-	s = signature.ReplaceAllString(s, "${1}"+Mark)
-	return assignments(s)
+	}
+	lower := strings.ToLower(s)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(lower, w) })
+	}
+	assigns := strings.ContainsAny(s, "=:")
+	return hints{
+		userInfo:  strings.Contains(s, "://") && strings.Contains(s, "@"),
+		header:    assigns && has("authorization", "cookie"),
+		bearer:    has("bearer", "basic"),
+		signature: strings.Contains(s, "=") && strings.ContainsAny(s, "?&"),
+		assigned:  assigns && has("secret", "token", "ticket", "passw", "passphrase", "key", "capability", "credential"),
+	}
+}
+
+// looks replaces what looks like a secret.
+func looks(s string, h hints) string {
+	if h.userInfo {
+		s = userInfo.ReplaceAllStringFunc(s, func(m string) string {
+			if port.MatchString(m) { // host:port/…@…: no credentials
+				return m
+			}
+			return m[:strings.Index(m, "://")+3] + Mark + "@"
+		})
+	}
+	if h.header {
+		s = header.ReplaceAllString(s, "${1}"+Mark)
+	}
+	if h.bearer {
+		s = bearer.ReplaceAllString(s, "${1}"+Mark)
+	}
+	if h.signature {
+		s = signature.ReplaceAllString(s, "${1}"+Mark)
+	}
+	if h.assigned {
+		s = assignments(s)
+	}
+	return s
 }
 
 // assignments replaces what is assigned to a name of a secret, save LoadCredential=NAME:FILE of a unit and secretref:…: they only say where one lies.

@@ -108,3 +108,16 @@ func BenchmarkTextWithTenThousandSecrets(b *testing.B) {
 		Text("sync of nas: 3 pins stored in 12 ms, the last one bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi")
 	}
 }
+
+// What a text may match is told by words that it needs: nothing may be missed for that.
+func FuzzWordsMissNothing(f *testing.F) {
+	for _, s := range []string{"token=abcdef", "a PASSWORD: 'x y'", "https://u:pw@h/", "Authorization: Bearer abcdefgh", "?X-Amz-Signature=1234&sig=9", "Basic abcdef",
+		"node_key = abc", "write-capability:abc", "apikey=123", "private key: abcd", "cookie=a; b", "paſſword=abc", "ToKen=abc", "passwd=xyz", "passphrase=xyz", "ticket:xyz", "credential=xyz"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if got, want := looks(s, hintsOf(s)), looks(s, each); got != want {
+			t.Errorf("%q is %q, and should be %q", s, got, want)
+		}
+	})
+}
