@@ -176,10 +176,9 @@ func (db *DB) prepare(ctx context.Context) error {
 			return fmt.Errorf("bring its schema to version %d: %w", version+1, err)
 		}
 	}
-	// Where the service is often started again, no batch comes that prunes. A full disk is no reason not to start.
-	if _, err := db.sql.ExecContext(ctx, pruneErrors, KeepErrors); err != nil && db.onError != nil {
-		db.onError(fmt.Errorf("forget old kinds of trouble: %w", err))
-	}
+	// Where the service is often started again, no batch comes that prunes. A full disk is no reason not to start:
+	// the first batch that can't be written tells of it, to somebody who is there by then.
+	db.sql.ExecContext(ctx, pruneErrors, KeepErrors) //nolint:errcheck // see above
 	return nil
 }
 

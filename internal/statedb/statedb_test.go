@@ -249,6 +249,36 @@ func TestOfABackendsKindsOfTroubleTheLatestAreKept(t *testing.T) {
 	}
 }
 
+// What can't be forgotten at the start keeps nobody from starting, and is told to nobody: who would hear it waits for Open.
+func TestAStartThatCannotForgetTellsNobodyYet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open1(t, path)
+	when := time.UnixMicro(1_700_000_000_000_000)
+	for i := range KeepErrors + 2 {
+		db.SaveError(status.ErrorEntry{Backend: "nas", Class: "network", Message: fmt.Sprint(i), First: when, Last: when, Count: 1})
+	}
+	db.Flush()
+	err := db.Tx(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("CREATE TRIGGER full BEFORE DELETE ON errors BEGIN SELECT RAISE(FAIL, 'the disk is full'); END")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shut(t, db)
+	opened := false
+	db, _, err = Open(t.Context(), path, Options{Clock: clock.System, OnError: func(err error) {
+		if !opened {
+			t.Errorf("told before it was open: %v", err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened = true
+	shut(t, db)
+}
+
 // The log of a large transaction does not stay as large as it was.
 func TestTheLogBesideTheDatabaseStaysSmall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
