@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -158,8 +159,15 @@ const (
 	plansAtOnce = 32
 )
 
-func (s *Service) planOne(ctx context.Context, name string, reconcile bool) status.Plan {
-	p := status.Plan{Backend: name, Mode: string(plan.Delta)}
+// planOne is the plan of one backend; a panic in it is an error of this plan alone.
+func (s *Service) planOne(ctx context.Context, name string, reconcile bool) (p status.Plan) {
+	p = status.Plan{Backend: name, Mode: string(plan.Delta)}
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.WithField("stack", string(debug.Stack())).Errorf("panic in a plan of %s", name)
+			p.Error = fmt.Sprintf("internal error (a panic, please report it): %v", v)
+		}
+	}()
 	fail := func(err error) {
 		if ctx.Err() != nil { // the limit says more than what it broke off
 			err = context.Cause(ctx)
@@ -188,6 +196,12 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) stat
 	if err != nil {
 		fail(err)
 	}
+	listPlanned(&p, d)
+	return p
+}
+
+// listPlanned puts what a sync would do into a plan.
+func listPlanned(p *status.Plan, d pinsync.Difference) {
 	add := func(action string, list []pinsync.Planned) {
 		p.Count += len(list)
 		for _, x := range list {
@@ -205,5 +219,4 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) stat
 	if len(d.NoSource) > 0 {
 		p.Blocked = "content that nobody here has"
 	}
-	return p
 }

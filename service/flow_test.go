@@ -14,6 +14,7 @@ import (
 
 	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/fsys/faulty"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -500,6 +501,33 @@ func TestBucketIndicesAreBackedUpByDefault(t *testing.T) {
 		})
 		return found
 	})
+}
+
+// A mistake of ours in the plan of one backend ends neither the service nor the other plans.
+func TestAPanicInAPlanIsAnErrorOfThatPlan(t *testing.T) {
+	w := newWorld(t)
+	var broken atomic.Bool
+	w.o.WrapHomeRoot = func(r fsys.Root) fsys.Root {
+		return faulty.Wrap(r, func(_, name string) error {
+			if broken.Load() && strings.Contains(name, "nas") {
+				panic("planted")
+			}
+			return nil
+		})
+	}
+	w.backend("nas")
+	w.backend("attic")
+	w.start()
+	w.until("calm", func() bool {
+		m := w.s.Manager()
+		return m.Backends == 2 && m.TasksActive+m.TasksQueued == 0 && m.UnhealthyBackends == 0
+	})
+	broken.Store(true)
+	doc, err := w.s.PlanSyncJSON(t.Context(), []string{"nas", "attic"}, true)
+	broken.Store(false)
+	if err != nil || strings.Count(string(doc), "a panic, please report it") != 1 || !strings.Contains(string(doc), "attic") {
+		t.Errorf("%s %v", doc, err)
+	}
 }
 
 // Secrets that stand in configurations are found nowhere else: not in answers, events, the log or our own state.
