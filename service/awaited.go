@@ -40,11 +40,12 @@ const awaitedGap = time.Minute
 // at the metadata reader's interval: each row may name another folder, too many to be heard of.
 const awaitedFiles = 20
 
-// fileLook is how long a look at one of them may take before its disk is taken for one that hangs.
+// fileLook is how long a look at one of them may take before its disk is taken for one that hangs, and at all of
+// them together: disks that are slow to say no hold up nothing else that is to be read, and the rest has its turn next time.
 const fileLook = 10 * time.Second
 
 // lookForFiles lets those look again whose files have come: a disk with CARs was mounted.
-func (s *Service) lookForFiles(ctx context.Context) {
+func (s *Service) lookForFiles(ctx context.Context, beat func()) {
 	s.mu.Lock()
 	h, lane, files := s.home, s.mapped, map[string][]string{}
 	for _, name := range s.totals.blocked {
@@ -56,20 +57,39 @@ func (s *Service) lookForFiles(ctx context.Context) {
 	if h == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, fileLook)
+	defer cancel()
 	open := pinsync.InLane(lane, fileLook, h.OpenCARPath)
+	came := map[string]bool{} // several may wait for one
 	for name, list := range files {
 		for _, file := range list {
-			f, _, err := open(ctx, file)
-			if err != nil {
-				continue // not yet, or not for us: the next try says why
+			there, known := came[file]
+			if !known {
+				beat()
+				there = opens(ctx, open, file)
+				came[file] = there
 			}
-			_ = f.Close() // only looked for
-			s.mu.Lock()
-			s.lookSoon(s.entries[name])
-			s.mu.Unlock()
-			break
+			if ctx.Err() != nil {
+				return
+			}
+			if there {
+				s.mu.Lock()
+				s.lookSoon(s.entries[name])
+				s.mu.Unlock()
+				break
+			}
 		}
 	}
+}
+
+// opens tells whether a file is there for us; where it is not, the next try says why.
+func opens(ctx context.Context, open pinsync.OpenCAR, file string) bool {
+	f, _, err := open(ctx, file)
+	if err != nil {
+		return false
+	}
+	_ = f.Close() // only looked for
+	return true
 }
 
 // awaited are the CIDs that blocked backends wait for.
@@ -90,8 +110,8 @@ func (s *Service) awaits() *awaited {
 			continue
 		}
 		for _, cid := range slices.Concat(e.cat.Dirty.CIDs, e.blocked.CIDs) { // one without CIDs asks for a whole comparison
-			if !slices.Contains(a.by[cid], name) {
-				a.by[cid] = append(a.by[cid], name)
+			if by := a.by[cid]; len(by) == 0 || by[len(by)-1] != name { // both may have it, and thousands may wait for one
+				a.by[cid] = append(by, name)
 			}
 		}
 	}

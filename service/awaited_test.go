@@ -4,14 +4,21 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sys/unix"
 
+	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/fsys/faulty"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/plan"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -86,6 +93,69 @@ func TestACARThatTheMappingNamesIsFoundWhenItsDiskComes(t *testing.T) {
 	}
 	w.later(2 * awaitedGap) // since the last look
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(nas, cid) })
+}
+
+// A disk that is slow to say that it has none of many files holds up nothing else that is to be read.
+func TestALookForCARsOnASlowDiskHasAnEnd(t *testing.T) {
+	inVirtualTime(t, func(w *world) {
+		w.backend("nas")
+		var slow atomic.Bool
+		w.o.WrapHomeRoot = func(r fsys.Root) fsys.Root {
+			return faulty.Wrap(r, func(_, name string) error {
+				if slow.Load() && strings.HasPrefix(name, "far/") {
+					time.Sleep(fileLook / 2)
+				}
+				return nil
+			})
+		}
+		var cids []string
+		var rows []home.PinUpdate
+		for i := range uint64(5) {
+			cid, _ := w.content(i)
+			cids, rows = append(cids, cid), append(rows, home.PinUpdate{CID: cid, Status: "pending", CARPath: "far/" + cid + ".car"})
+		}
+		h, err := home.Open(w.home, home.Options{Clock: clock.System})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(h.UpdatePins(w.t.Context(), "nas", rows), h.Close()); err != nil {
+			t.Fatal(err)
+		}
+		w.mark("nas", cids...)
+		w.start()
+		w.within(time.Minute, "blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
+		w.s.mu.Lock()
+		files := len(w.s.entries["nas"].blocked.Files)
+		w.s.mu.Unlock()
+		slow.Store(true)
+		began, beats := time.Now(), 0
+		w.s.lookForFiles(w.t.Context(), func() { beats++ })
+		if took := time.Since(began); files != len(cids) || took > fileLook || beats < 2 {
+			t.Errorf("a look at %d files took %s, with %d beats", files, took, beats)
+		}
+		slow.Store(false)
+		time.Sleep(fileLook) // until the last call has returned
+	})
+}
+
+// Who waits for a CID by its mark and by its mapping is one that waits.
+func TestEachThatWaitsForACIDIsNamedOnce(t *testing.T) {
+	w := newWorld(t)
+	s, err := New(t.Context(), w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	for _, name := range []string{"a", "b", "c"} {
+		s.entries[name] = &entry{name: name, cat: &catalog.Backend{Dirty: &home.Dirty{IsDirty: true, CIDs: []string{"x", "y", "x"}}}, blocked: &plan.Blocked{CIDs: []string{"x", "z"}}}
+		s.totals.blocked.put(name, true)
+	}
+	by := s.awaits().by
+	for _, cid := range []string{"x", "y", "z"} {
+		if !slices.Equal(by[cid], []string{"a", "b", "c"}) {
+			t.Errorf("%s is awaited by %q", cid, by[cid])
+		}
+	}
 }
 
 // A neighbour that works again may have it, too.

@@ -91,7 +91,7 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	}
 	s.lookAtBackups(ctx, p, want.buckets || more)
 	if want.files {
-		s.lookForFiles(ctx)
+		s.lookForFiles(ctx, p.Beat)
 	}
 	waits := s.awaits()
 	s.indexPins(ctx, h, cat, want, names, all || want.index, waits, p.Beat)
