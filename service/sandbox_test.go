@@ -3,11 +3,14 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	godbus "github.com/godbus/dbus/v5"
 
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
@@ -220,6 +223,23 @@ func TestALinkIntoAFolderThatTheSandboxHidesIsToldAsThat(t *testing.T) {
 		return ok && strings.Contains(b.LastError, root+", which leads to /home/nobody-here/disk, is hidden by the sandbox of the unit (ProtectHome=yes)") &&
 			strings.Contains(b.LastError, "ProtectHome=tmpfs and BindPaths=-/home/nobody-here/disk;")
 	})
+}
+
+// Each broker of a bus has its own word for a name that nobody has.
+func TestAServiceManagerThatIsNotOnTheBusYetIsKnown(t *testing.T) {
+	for err, want := range map[error]bool{
+		fmt.Errorf("ask: %w", godbus.Error{Name: "org.freedesktop.DBus.Error.NameHasNoOwner"}): true,
+		fmt.Errorf("ask: %w", godbus.Error{Name: "org.freedesktop.DBus.Error.ServiceUnknown"}): true,
+		fmt.Errorf("ask: %w", godbus.Error{Name: "org.freedesktop.DBus.Error.AccessDenied"}):   false,
+		fmt.Errorf("ask: %w", context.DeadlineExceeded):                                        false,
+	} {
+		if got := absentManager(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+	if absentManager(nil) {
+		t.Error("one that answers is taken for absent")
+	}
 }
 
 // hardening is the sandbox as people put it in place, for scripts in the box.

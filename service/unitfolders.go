@@ -34,7 +34,7 @@ func namedByUnit(bus string, clk clock.Clock) func(context.Context) ([]string, e
 		defer conn.Close() //nolint:errcheck // it was only asked
 		for {
 			paths, err := foldersOfUnit(ctx, conn)
-			if e := (godbus.Error{}); !errors.As(err, &e) || e.Name != "org.freedesktop.DBus.Error.NameHasNoOwner" {
+			if !absentManager(err) {
 				return paths, err
 			}
 			t := clk.NewTimer(askAgain)
@@ -46,6 +46,12 @@ func namedByUnit(bus string, clk clock.Clock) func(context.Context) ([]string, e
 			}
 		}
 	}
+}
+
+// absentManager tells whether a call failed because the service manager is not on the bus, as the brokers of a bus say it.
+func absentManager(err error) bool {
+	var e godbus.Error
+	return errors.As(err, &e) && (e.Name == "org.freedesktop.DBus.Error.NameHasNoOwner" || e.Name == "org.freedesktop.DBus.Error.ServiceUnknown")
 }
 
 // foldersOfUnit are those of ReadWritePaths= of this process's unit.
