@@ -95,12 +95,16 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	s.tellRegistry(e, now)
 }
 
-// wentWell takes a proof that a backend works. A check reads only: it does not disprove that
-// writing fails as long as it finds what may be why, and has it tried again once that is gone. The caller holds mu.
+// wentWell takes a proof that a backend works. A check and a verify read only: they do not disprove that writing
+// fails as long as a check finds what may be why, which has it tried again once that is gone. The caller holds mu.
 func (s *Service) wentWell(e *entry, t *task, r result, now time.Time, rules health.Rules) {
-	if t.Kind == status.KindHealthCheck && e.cantBeWritten() {
-		if r.degraded != "" {
-			e.health.Unproved(now, e.name, r.degraded, rules)
+	if reads := t.Kind == status.KindHealthCheck || t.Kind == status.KindVerify; reads && e.cantBeWritten() {
+		found := r.degraded
+		if t.Kind == status.KindVerify {
+			found = e.health.Degraded() // which it does not look for
+		}
+		if found != "" {
+			e.health.Unproved(now, e.name, found, rules)
 			return
 		}
 		if e.health.Degraded() != "" {
@@ -142,19 +146,14 @@ func (s *Service) healthRules() health.Rules {
 	return r
 }
 
-// rechoose picks the targets of backups anew where a backend's health makes a difference to them: one that
-// may become one at once, and instead of one that fails soon, for the next one may fail, too. The caller holds mu.
+// rechoose has the targets of backups chosen anew where a backend's health makes a difference to them: soon, and
+// for all at once, because the next one may fail or work again, too. The caller holds mu.
 func (s *Service) rechoose(e *entry) {
-	switch {
-	case s.cat == nil:
-	case s.targets.names[e.name]:
+	b := s.config().Backup
+	wanted := b.Enabled && len(s.targets.names) < b.Targets && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy
+	if s.cat != nil && (wanted || s.targets.names[e.name]) {
 		s.metaWant.targets = true
 		s.kickMeta()
-	case e.health.State() == status.HealthHealthy && len(s.targets.names) < s.config().Backup.Targets:
-		if s.chooseTargets() { // what there is to back up is looked at then
-			s.metaWant.buckets = true
-			s.kickMeta()
-		}
 	}
 }
 

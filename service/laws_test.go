@@ -250,12 +250,24 @@ func TestHealthDoesNotSwingWhileAFolderCantBeWritten(t *testing.T) {
 			if i%3 == 0 {
 				w.mark("nas", cid, other) // another mark is no other folder
 			}
+			if i%200 == 50 { // which reads only
+				if _, err := w.s.Verify(w.t.Context(), []string{"nas"}); err != nil {
+					t.Fatal(err)
+				}
+			}
 			b, _ := w.s.Backend("nas")
 			if b.Health != status.HealthUnhealthy {
 				t.Fatalf("it is told as %s (%s)", b.Health, b.LastError)
 			}
 			checked = b.LastCheck
 		}
+		w.mu.Lock()
+		for _, ev := range w.seen {
+			if ev.Kind == status.BackendHealth && ev.Old == status.HealthUnhealthy {
+				t.Errorf("it was told as %s: %s", ev.New, ev.Why)
+			}
+		}
+		w.mu.Unlock()
 		if time.Since(checked) > 30*time.Minute || w.cleared("nas") {
 			t.Errorf("it was looked at %s ago, and is clean: %v", time.Since(checked), w.cleared("nas"))
 		}

@@ -1,0 +1,45 @@
+package service
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"ipfskit.org/intelligent/internal/status"
+)
+
+// Many that work again at once, or fail, have the targets of backups chosen once, and not each by itself.
+func TestTargetsAreChosenOnceForAllThatWorkAgain(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "b", "c"} {
+		w.backend(name)
+	}
+	w.put("backends/node.yaml", "type: ipfs\napi_url: http://127.0.0.1:1\n")
+	w.start()
+	targets := func() []string {
+		w.s.mu.Lock()
+		defer w.s.mu.Unlock()
+		return slices.Sorted(maps.Keys(w.s.targets.names))
+	}
+	chosen := func() bool { return slices.Equal(targets(), []string{"a", "b"}) }
+	w.until("chosen, and calm", func() bool {
+		m := w.s.Manager()
+		return chosen() && m.TasksActive == 0
+	})
+	w.s.mu.Lock()
+	w.s.targets.names, w.s.metaWant.targets = nil, false
+	w.s.rechoose(w.s.entries["node"])
+	if w.s.metaWant.targets {
+		t.Error("a node is taken for one that gets backups")
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if e := w.s.entries[name]; e.health.State() == status.HealthHealthy {
+			w.s.rechoose(e)
+		}
+	}
+	if n := len(w.s.targets.names); n != 0 || !w.s.metaWant.targets {
+		t.Errorf("%d are chosen at once", n)
+	}
+	w.s.mu.Unlock()
+	w.until("chosen soon", chosen)
+}
