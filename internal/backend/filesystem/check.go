@@ -46,12 +46,18 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 	return h, nil
 }
 
-// writable asks for the rights to write in the folder and in those that we made in it.
+// writable asks for the rights to write in the folder and in those that we made in it; its error says what to do.
 func (a *Adapter) writable() error {
 	for _, dir := range []string{".", carsDir, pinsDir, backupsDir} {
-		if err := a.root.Writable(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s: %w", filepath.Join(a.cfg.Path, dir), err)
+		err := a.root.Writable(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		var named *fs.PathError
+		if errors.As(err, &named) {
+			err = named.Err // whose name is that below the folder
+		}
+		return a.classify(filepath.Join(a.cfg.Path, dir), err)
 	}
 	return nil
 }
@@ -62,7 +68,7 @@ func degraded(u fsys.Usage, rightsErr, sentinelErr error) []string {
 	case u.ReadOnly:
 		out = append(out, "it can be read and not written: "+hintReadOnly)
 	case rightsErr != nil:
-		out = append(out, fmt.Sprintf("it can be read and not written: %v; %s", rightsErr, hintRights))
+		out = append(out, fmt.Sprintf("it can be read and not written: %v", rightsErr))
 	}
 	if u.TotalBytes > 0 && u.AvailableBytes < u.TotalBytes/100*scarce {
 		out = append(out, fmt.Sprintf("its disk is nearly full: %s of %s are free", human.Bytes(u.AvailableBytes), human.Bytes(u.TotalBytes)))

@@ -375,6 +375,30 @@ func TestReadOnlyFileSystemIsDegraded(t *testing.T) {
 	}
 }
 
+// What keeps it from being written is named in plain words, with the mend of that.
+func TestWhyAFolderCannotBeWrittenIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	f, d := &faults{}, deps()
+	d.WrapRoot = f.wrap
+	a := open(t, dir, d)
+	for why, want := range map[error]string{
+		&fs.PathError{Op: "access", Path: ".", Err: unix.EACCES}: "permission denied; let the user",
+		unix.EROFS: "read-only file system; its file system is mounted read-only",
+		unix.EIO:   "input/output error; the disk reports errors",
+	} {
+		f.set(func(op, _ string) error {
+			if op == "access" {
+				return why
+			}
+			return nil
+		})
+		h, err := a.Check(t.Context())
+		if err != nil || !strings.Contains(h.Degraded, "it can be read and not written: "+dir+": "+want) {
+			t.Errorf("%v: %+v %v", why, h, err)
+		}
+	}
+}
+
 func TestLatencyIsMeasured(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
