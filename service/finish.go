@@ -257,7 +257,10 @@ func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time)
 		a.N = 0
 	}
 	a.N++
-	a.Last, a.Mark, a.Error, a.Class = now, mark, firstLine(plainError(err)), string(backend.ClassOf(err))
+	a.Last, a.Mark, a.Error, a.Class = now, mark, firstLine(plainError(err)), ""
+	if !backend.OfHome(err) { // a home that is full says nothing about the backend
+		a.Class = string(backend.ClassOf(err))
+	}
 	a.Next = now.Add(s.rules.Backoff(e.name+kind, a.N))
 	e.tries[kind] = a
 }
