@@ -194,15 +194,8 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 		s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf()})
 		return
 	}
-	if r.blocked != "" && t.Kind == status.KindPinSync {
-		since := now
-		if e.blocked != nil && e.blocked.Mark == mark {
-			since = e.blocked.Since
-		}
-		e.blocked = &plan.Blocked{Reason: r.blocked, Since: since, Until: now.Add(s.rules.BlockedRetry), Mark: mark, CIDs: r.awaits, Files: r.files}
-		s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name, Why: r.blocked})
-	} else if t.Kind == status.KindPinSync && r.err == nil {
-		e.blocked = nil
+	if t.Kind == status.KindPinSync {
+		s.block(e, r, mark, now)
 	}
 	standing := e.cat != nil && e.cat.IsDirty() && t.Kind == status.KindPinSync
 	switch {
@@ -229,6 +222,26 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 		}
 		s.finish(e, t, state, "", r.text, now)
 	}
+}
+
+// block takes from a sync what its backend waits for. The caller holds mu.
+func (s *Service) block(e *entry, r result, mark string, now time.Time) {
+	if r.blocked == "" {
+		if r.err == nil {
+			e.blocked = nil
+		}
+		return
+	}
+	since := now
+	if e.blocked != nil && e.blocked.Mark == mark {
+		since = e.blocked.Since
+	}
+	e.blocked = &plan.Blocked{Reason: r.blocked, Since: since, Until: now.Add(s.rules.BlockedRetry), Mark: mark, CIDs: r.awaits, Files: r.files}
+	if a, failed := e.tries[status.KindPinSync]; failed {
+		a.Class = "" // content that nobody has is no failure of the backend, whatever the try before was
+		e.tries[status.KindPinSync] = a
+	}
+	s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name, Why: r.blocked})
 }
 
 // answerFailed keeps a task that failed waiting for its next try as long as its
