@@ -36,6 +36,9 @@ func (s *Service) lookForSources() {
 // may have got: their mappings can change with every pin.
 const awaitedGap = time.Minute
 
+// awaitedCIDs is how many CIDs that no mark names are kept of one blocked backend.
+const awaitedCIDs = 20
+
 // awaitedFiles is how many files that a mapping names are looked for by one blocked backend,
 // at the metadata reader's interval: each row may name another folder, too many to be heard of.
 const awaitedFiles = 20
@@ -151,14 +154,19 @@ func (s *Service) lookSoon(e *entry) {
 	s.look(e)
 }
 
-// worksAgain lets those look for content that may be on a backend which failed until now. The caller holds mu.
+// worksAgain lets those look for content that may be on a backend which failed until now,
+// all of them once for all that work again. The caller holds mu.
 func (s *Service) worksAgain(e *entry) {
-	if e.cat == nil || e.cat.Pins.Total == 0 {
+	if e.cat == nil || e.cat.Pins.Total == 0 || s.totals.blocked.count() == 0 {
 		return
 	}
+	s.metaWant.sources = true
+	s.kickMeta()
+}
+
+// lookForContent has all that is blocked look for its content again. The caller holds mu.
+func (s *Service) lookForContent() {
 	for _, name := range slices.Clone(s.totals.blocked) { // looking may change it
-		if name != e.name {
-			s.lookSoon(s.entries[name])
-		}
+		s.lookSoon(s.entries[name])
 	}
 }

@@ -18,6 +18,8 @@ type metaWant struct {
 	configs, registry, buckets bool
 	// targets has those of backups chosen anew.
 	targets bool
+	// sources has content looked for: a backend works again.
+	sources bool
 	// files has CARs looked for that mappings name.
 	files bool
 	// index has all mappings looked at for the pin index.

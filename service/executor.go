@@ -87,7 +87,7 @@ type result struct {
 	items   int
 	// blocked is the reason why it can't go on by itself.
 	blocked string
-	// awaits are the first CIDs that it waits for, and files that would have them.
+	// awaits are the first CIDs that it waits for and its mark does not name, and files that would have some.
 	awaits, files []string
 }
 

@@ -101,6 +101,9 @@ func (s *Service) readMetadata(ctx context.Context, p *Pulse, all bool) {
 	for _, n := range names {
 		s.update(n, false)
 	}
+	if want.sources {
+		s.lookForContent()
+	}
 	for n := range waits.found { // after the updates: they say where to look
 		s.lookSoon(s.entries[n])
 	}

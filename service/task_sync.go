@@ -217,7 +217,10 @@ func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.
 	r := result{err: err, text: syncText(out), blocked: out.Blocked, partial: !out.Complete(), items: out.Stored.Count + out.AlreadyThere.Count}
 	r.worked = err == nil && out.Stored.Count+out.AlreadyThere.Count+out.Removed.Count > 0 || err == nil && job.Mode == pinsync.Reconcile
 	for _, e := range out.NoSource.Entries {
-		r.awaits, r.files = append(r.awaits, e.CID), append(r.files, e.Absent...)
+		r.files = append(r.files, e.Absent...)
+		if len(r.awaits) < awaitedCIDs && (job.Dirty == nil || !slices.Contains(job.Dirty.CIDs, e.CID)) {
+			r.awaits = append(r.awaits, e.CID)
+		}
 	}
 	r.files = r.files[:min(len(r.files), awaitedFiles)]
 	s.mu.Lock()

@@ -97,7 +97,7 @@ type Blocked struct {
 	Until time.Time `json:"until"`
 	// Mark is the version of the mark that was tried.
 	Mark string `json:"mark"`
-	// CIDs are those that nobody has, at most a hundred of them, as the mark or mapping writes them.
+	// CIDs are some that nobody has and the mark does not name, as the mapping writes them.
 	CIDs []string `json:"cids,omitempty"`
 	// Files are CARs of theirs that the mapping names and that are not there, a few of them.
 	Files []string `json:"files,omitempty"`

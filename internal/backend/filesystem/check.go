@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,18 +49,30 @@ func (a *Adapter) Check(ctx context.Context) (backend.Health, error) {
 
 // writable asks for the rights to write in the folder and in those that we made in it; its error says what to do.
 func (a *Adapter) writable() error {
-	for _, dir := range []string{".", carsDir, pinsDir, backupsDir} {
-		err := a.root.Writable(dir)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		var named *fs.PathError
-		if errors.As(err, &named) {
-			err = named.Err // whose name is that below the folder
-		}
-		return a.classify(filepath.Join(a.cfg.Path, dir), err)
+	err := a.writableIn(pinsDir)
+	if a.keepsCARs() {
+		err = cmp.Or(err, a.writableIn(carsDir))
 	}
-	return nil
+	if errors.Is(err, fs.ErrNotExist) { // it is still to be made
+		err = a.writableIn(".")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// writableIn asks for the rights in one folder below.
+func (a *Adapter) writableIn(dir string) error {
+	err := a.root.Writable(dir)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var named *fs.PathError
+	if errors.As(err, &named) {
+		err = named.Err // whose name is that below the folder
+	}
+	return a.classify(filepath.Join(a.cfg.Path, dir), err)
 }
 
 func degraded(u fsys.Usage, rightsErr, sentinelErr error) []string {

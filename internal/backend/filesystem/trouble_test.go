@@ -386,8 +386,8 @@ func TestWhyAFolderCannotBeWrittenIsSaid(t *testing.T) {
 		unix.EROFS: "read-only file system; its file system is mounted read-only",
 		unix.EIO:   "input/output error; the disk reports errors",
 	} {
-		f.set(func(op, _ string) error {
-			if op == "access" {
+		f.set(func(op, name string) error {
+			if op == "access" && name == "." {
 				return why
 			}
 			return nil
@@ -396,6 +396,14 @@ func TestWhyAFolderCannotBeWrittenIsSaid(t *testing.T) {
 		if err != nil || !strings.Contains(h.Degraded, "it can be read and not written: "+dir+": "+want) {
 			t.Errorf("%v: %+v %v", why, h, err)
 		}
+	}
+	for _, made := range []string{"cars", "pins"} { // then nothing is to be made in it
+		if err := os.Mkdir(filepath.Join(dir, made), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h, err := a.Check(t.Context()); err != nil || h.Degraded != "" {
+		t.Errorf("a folder in which nothing is to be made: %+v %v", h, err)
 	}
 }
 
