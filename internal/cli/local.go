@@ -193,7 +193,10 @@ func (a *app) configCommand() *cobra.Command {
 		}
 		return c, warnings, err
 	}
-	warn := func(warnings []string) {
+	warn := func(warnings []string, err error) {
+		if err != nil && a.json {
+			return // the error is all that standard error holds then
+		}
 		for _, w := range warnings {
 			a.note("warning: " + w)
 		}
@@ -204,7 +207,7 @@ func (a *app) configCommand() *cobra.Command {
 			if err == nil && a.json {
 				return a.printMade(status.ConfigCheckDocument(warnings))
 			}
-			warn(warnings)
+			warn(warnings, err)
 			if err != nil {
 				return err
 			}
@@ -213,7 +216,7 @@ func (a *app) configCommand() *cobra.Command {
 		})},
 		&cobra.Command{Use: "show", Short: "The configuration that counts, defaults included", Args: takes(0, 0), RunE: a.do(func(context.Context, []string) error {
 			c, warnings, err := load()
-			warn(warnings)
+			warn(warnings, err)
 			if err != nil {
 				return err
 			}
