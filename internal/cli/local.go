@@ -27,7 +27,13 @@ import (
 func (a *app) localCommands() []*cobra.Command {
 	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error { return a.showVersion() }}
 	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it, without its secrets", Args: takes(1, 1),
-		RunE: a.do(func(ctx context.Context, args []string) error { return a.inspect(ctx, args[0]) })}
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			err := a.inspect(ctx, args[0])
+			if err != nil && ctx.Err() == nil {
+				err = &fault{code: ExitFailed, err: err, next: "see which files of the home can't be read, and why: " + a.name + " doctor"}
+			}
+			return err
+		})}
 	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
 }
 
