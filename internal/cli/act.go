@@ -42,7 +42,7 @@ func (a *app) syncCommand() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{Use: "sync", Short: "Copy now what is missing, to dirty backends or named ones", Args: takes(0, 0)}
 	cmd.Flags().StringArrayVar(&names, "backend", nil, "only this `backend`, dirty or not; may be repeated")
-	cmd.Flags().BoolVar(&reconcile, "reconcile", false, "compare all that the backend holds, not only what is dirty; your word for many removals")
+	cmd.Flags().BoolVar(&reconcile, "reconcile", false, "compare all that a backend holds, not only what is dirty; with --backend, your word for many removals")
 	cmd.Flags().BoolVarP(&dry, "dry-run", "n", false, "only say what would be done")
 	w.flags(cmd)
 	cmd.RunE = a.with(func(ctx context.Context, c *client.Client, _ []string) error {

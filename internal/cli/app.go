@@ -156,8 +156,8 @@ func (a *app) classify(ctx context.Context, err error) error {
 		return a.notRunning(ctx, err)
 	case errors.Is(err, client.ErrSilent):
 		return &fault{code: ExitTimeout, err: err, next: a.name + " doctor, or end it and start it again: " + a.name + " restart"}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &fault{code: ExitTimeout, err: ended("timed out", err, context.DeadlineExceeded), next: "give it longer with --timeout, or look: " + a.name + " status"}
+	case errors.Is(err, context.DeadlineExceeded): // a limit of the command's own: what --timeout ends says so itself
+		return &fault{code: ExitTimeout, err: ended("timed out", err, context.DeadlineExceeded), next: "look: " + a.name + " status; its log: " + a.name + " logs -n 20"}
 	case errors.Is(err, context.Canceled):
 		return &fault{code: ExitFailed, err: ended("interrupted", err, context.Canceled)}
 	}

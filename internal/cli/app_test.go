@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +21,9 @@ func TestWhatEndedIsToldWithoutWordsOfTheProgramsOwn(t *testing.T) {
 		f, ok := (&app{}).classify(t.Context(), c.err).(*fault) //nolint:errorlint // it is made here
 		if !ok || f.Error() != c.want || f.code != c.code {
 			t.Errorf("%v is told as %v", c.err, f)
+		}
+		if timedOut := c.code == ExitTimeout; strings.Contains(f.next, "status; its log:") != timedOut || strings.Contains(f.next, "--timeout") {
+			t.Errorf("%v: next is %s", c.err, f.next) // start and stop have no --timeout
 		}
 	}
 }

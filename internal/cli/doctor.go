@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -55,6 +57,10 @@ func (a *app) doctorOptions() (doctor.Options, error) {
 			cmd := a.unit().command(ctx, "systemctl", args...)
 			cmd.WaitDelay = time.Second
 			out, err := cmd.Output()
+			var ee *exec.ExitError
+			if errors.As(err, &ee) && len(bytes.TrimSpace(ee.Stderr)) > 0 {
+				err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(ee.Stderr))
+			}
 			return string(out), err
 		}}, nil
 }
@@ -187,11 +193,15 @@ func (a *app) dropIn(ctx context.Context, o doctor.Options, install bool) error 
 		_, err := fmt.Fprint(a.env.Stdout, text)
 		return err
 	}
+	const next = "systemctl --user restart " + unitName
 	file, err := doctor.InstallDropIn(ctx, o, text)
 	if err != nil {
-		return err
+		mend := "print it, and put it in place yourself: " + a.name + " doctor --drop-in"
+		if file != "" {
+			mend = "systemctl --user daemon-reload && " + next
+		}
+		return &fault{code: ExitFailed, err: err, next: mend}
 	}
-	const next = "systemctl --user restart " + unitName
 	if a.json {
 		return a.printMade(status.DropInDocument("", file, next))
 	}

@@ -79,9 +79,8 @@ func withoutLegacy(args []string, env Env) int {
 	if len(args) >= 2 && args[0] == "daemon" {
 		if verb, ok := oldVerbs[args[1]]; ok {
 			if flag := oldFlag(args[2:]); flag != "" {
-				fmt.Fprintf(env.Stderr, "ipfs-kit: %s was a flag of the Python daemon, which is not installed; this service has none like it.\n"+
-					"Next: ipfs-kit daemon intelligent %s --help\n", flag, args[1])
-				return ExitUsage
+				a := &app{env: env, name: "ipfs-kit daemon intelligent", json: asksJSON(args)}
+				return a.report(hint(a.name+" "+args[1]+" --help", "%s was a flag of the Python daemon, which is not installed; this service has none like it", flag), "ipfs-kit")
 			}
 			fmt.Fprintf(env.Stderr, "ipfs-kit: the Python program is not installed; this acts on the ipfs-kit-intelligent service, as ipfs-kit daemon intelligent %s does.\n", args[1])
 			return run(append(slices.Clone(verb), args[2:]...), "ipfs-kit daemon intelligent", env)

@@ -27,7 +27,13 @@ import (
 func (a *app) localCommands() []*cobra.Command {
 	version := &cobra.Command{Use: "version", Short: "The program's version", Args: takes(0, 0), RunE: func(*cobra.Command, []string) error { return a.showVersion() }}
 	inspect := &cobra.Command{Use: "inspect FILE", Short: "A file of the home as the service reads it, without its secrets", Args: takes(1, 1),
-		RunE: a.do(func(ctx context.Context, args []string) error { return a.inspect(ctx, args[0]) })}
+		RunE: a.do(func(ctx context.Context, args []string) error {
+			err := a.inspect(ctx, args[0])
+			if err != nil && ctx.Err() == nil {
+				err = &fault{code: ExitFailed, err: err, next: "see which files of the home can't be read, and why: " + a.name + " doctor"}
+			}
+			return err
+		})}
 	return []*cobra.Command{version, inspect, a.configCommand(), a.doctorCommand()}
 }
 
@@ -193,7 +199,10 @@ func (a *app) configCommand() *cobra.Command {
 		}
 		return c, warnings, err
 	}
-	warn := func(warnings []string) {
+	warn := func(warnings []string, err error) {
+		if err != nil && a.json {
+			return // the error is all that standard error holds then
+		}
 		for _, w := range warnings {
 			a.note("warning: " + w)
 		}
@@ -204,7 +213,7 @@ func (a *app) configCommand() *cobra.Command {
 			if err == nil && a.json {
 				return a.printMade(status.ConfigCheckDocument(warnings))
 			}
-			warn(warnings)
+			warn(warnings, err)
 			if err != nil {
 				return err
 			}
@@ -213,7 +222,7 @@ func (a *app) configCommand() *cobra.Command {
 		})},
 		&cobra.Command{Use: "show", Short: "The configuration that counts, defaults included", Args: takes(0, 0), RunE: a.do(func(context.Context, []string) error {
 			c, warnings, err := load()
-			warn(warnings)
+			warn(warnings, err)
 			if err != nil {
 				return err
 			}

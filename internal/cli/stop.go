@@ -51,10 +51,22 @@ func (a *app) stopIt(ctx context.Context, pid uint32, err error) (was bool, _ er
 		err = a.endProcess(ctx, int(pid), killAfter)
 	}
 	if err != nil {
-		return true, err
+		return true, a.notStopped(ctx, err)
 	}
 	a.say("Stopped.")
 	return true, nil
+}
+
+// notStopped is a stop that was not done, and what to look at.
+func (a *app) notStopped(ctx context.Context, err error) error {
+	var f *fault
+	if errors.As(err, &f) || ctx.Err() != nil {
+		return err
+	}
+	if errors.Is(err, unix.EPERM) {
+		return &fault{code: ExitFailed, err: err, next: "end it as the user who started it, or as root"}
+	}
+	return &fault{code: ExitFailed, err: err, next: a.name + " logs -n 20"}
 }
 
 // toEnd is the process of the service that is to end: that of our home, also when it does not answer.

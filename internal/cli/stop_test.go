@@ -3,10 +3,14 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/internal/clock"
 )
@@ -35,5 +39,18 @@ func TestAServiceThatDoesNotEndIsKilledAndThatIsSaid(t *testing.T) {
 	}
 	if !strings.Contains(said.String(), "It is killed") {
 		t.Error(said.String())
+	}
+}
+
+func TestAStopThatIsNotDoneSaysWhatToDo(t *testing.T) {
+	for err, want := range map[error]string{
+		fmt.Errorf("stop the service (process 7): %w", unix.EPERM): "end it as the user who started it, or as root",
+		errors.New("systemctl stop: exit status 1"):                " logs -n 20",
+		hint("sudo", "Interactive authentication required"):        "sudo",
+	} {
+		var f *fault
+		if got := (&app{}).notStopped(t.Context(), err); !errors.As(got, &f) || f.next != want {
+			t.Errorf("%v: %+v", err, f)
+		}
 	}
 }

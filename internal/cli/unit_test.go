@@ -65,6 +65,9 @@ func TestOfAFailedStartTheEndOfItsOwnLinesIsShown(t *testing.T) {
 	if len(got) != shownLines || got[0] != "18" || got[13] != "h\xffo" || got[14] != "Failed" {
 		t.Errorf("%q", got)
 	}
+	if got := endOfStart([]journalLine{line("_SYSTEMD_INVOCATION_ID", "a", "the reason")}); got != "the reason" {
+		t.Errorf("without a line of the manager's: %q", got)
+	}
 	if got := endOfStart(nil); got != "" {
 		t.Errorf("%q", got)
 	}

@@ -124,7 +124,7 @@ func (u unit) pause(ctx context.Context) bool {
 }
 
 // endOfStart is the end of what the first start that a manager tells of among the lines wrote: where the manager
-// tries again at once, the lines of the next start are no reason for this one's end.
+// tries again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
 func endOfStart(lines []journalLine) string {
 	start := ""
 	for _, l := range lines {
@@ -132,7 +132,7 @@ func endOfStart(lines []journalLine) string {
 	}
 	lines = slices.DeleteFunc(lines, func(l journalLine) bool {
 		of := cmp.Or(l.User, l.Root, l.Own)
-		return of != "" && of != start
+		return start != "" && of != "" && of != start
 	})
 	var texts []string
 	for _, l := range lines[max(0, len(lines)-shownLines):] {

@@ -51,7 +51,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 		file := filepath.Join(v.Paths.Home, c.File)
 		mend := "mend " + file
 		if errors.Is(c.Err, fs.ErrPermission) {
-			mend = allow(c.Err, file)
+			mend = v.allow(c.Err, file)
 		}
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" can't be used as it is configured", c.Err.Error(), mend)
 	case !v.Serves(c.Type):

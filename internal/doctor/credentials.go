@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ipfskit.org/intelligent/internal/backend/types"
@@ -115,7 +117,9 @@ func othersRead(file string) (bool, error) {
 // variables finds secrets that a configuration takes from a variable, as programs in a shell may: the service fills none in.
 func (v *visit) variables(b *catalog.Backend) {
 	mend := "write the value itself into " + filepath.Join(v.Paths.Home, b.Config.File) + " (mode 0600), or have the unit load it: secretref:systemd:NAME there, and LoadCredential=NAME:/path/of/its/file in a drop-in"
-	for key, name := range types.Variables(types.Spec{String: b.Config.String}) {
+	names := types.Variables(types.Spec{String: b.Config.String})
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		name := names[key]
 		if v.Getenv(name) != "" {
 			v.add("credentials-not-in-unit", status.SeverityError, b.Name, fmt.Sprintf("backend %s: %s names the variable %s, which is set in this shell, and the service does not see it", b.Name, key, name),
 				"a service has the environment of its manager, not that of a shell, and variables in configurations are not filled in", mend)
@@ -128,7 +132,9 @@ func (v *visit) variables(b *catalog.Backend) {
 
 // references looks whether the unit has the credentials that a configuration names.
 func (v *visit) references(ctx context.Context, b *catalog.Backend) {
-	for key, name := range types.Credentials(types.Spec{String: b.Config.String}) {
+	names := types.Credentials(types.Spec{String: b.Config.String})
+	for _, key := range slices.Sorted(maps.Keys(names)) {
+		name := names[key]
 		if v.hasCredential(name) {
 			continue
 		}

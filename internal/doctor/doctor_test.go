@@ -505,6 +505,13 @@ func TestAVariableInThePlaceOfASecretIsFound(t *testing.T) {
 	for _, code := range []string{"credentials-missing", "endpoint-refused", "backend-misconfigured", "credentials-readable"} {
 		w.misses(code)
 	}
+	// Of several the first by name is told, each time the same.
+	w.configure("kubo", "type: ipfs\napi_url: http://127.0.0.1:1\nusername: me\ntoken: ${OTHER}\npassword: ${KUBO_PASSWORD}\n")
+	for range 5 {
+		if f := w.finds("credentials-missing"); !strings.Contains(f.What, "password names the variable KUBO_PASSWORD") {
+			t.Errorf("%+v", f)
+		}
+	}
 }
 
 func TestSecretsThatOthersCanReadAreFound(t *testing.T) {
@@ -562,9 +569,14 @@ func TestWhatCannotBeReadIsMendedByItsCause(t *testing.T) {
 	for err, want := range map[error]string{
 		syscall.EACCES: "sudo chown -R $(id -un) '/a b' && chmod -R u+rwX '/a b'", syscall.EROFS: "mount it for writing", syscall.ENOTDIR: "namei -l '/a b'", syscall.EIO: "dmesg",
 	} {
-		if got := allow(&os.PathError{Op: "open", Path: "/a b", Err: err}, "/a b"); !strings.Contains(got, want) {
+		if got := (&visit{}).allow(&os.PathError{Op: "open", Path: "/a b", Err: err}, "/a b"); !strings.Contains(got, want) {
 			t.Errorf("%v: %s", err, got)
 		}
+	}
+	// The system's home stays its account's, whoever looks.
+	system := &visit{Options: Options{System: true}}
+	if got := system.allow(syscall.EACCES, "/a b"); !strings.Contains(got, "sudo ipfs-kit-intelligent --system doctor") || !strings.Contains(got, "chown -R ipfs-kit:ipfs-kit '/a b'") {
+		t.Error(got)
 	}
 }
 

@@ -71,7 +71,7 @@ func rootsOf(ctx context.Context, o Options) ([]string, error) {
 }
 
 // InstallDropIn puts a drop-in in place, whole or not at all, and has the
-// manager read it. It gives the file.
+// manager read it. It gives the file, also where the manager did not.
 func InstallDropIn(ctx context.Context, o Options, text string) (string, error) {
 	config := o.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(config) {
@@ -88,8 +88,8 @@ func InstallDropIn(ctx context.Context, o Options, text string) (string, error) 
 	if err := replaceFile(file, text); err != nil {
 		return "", fmt.Errorf("write the drop-in: %w", err)
 	}
-	if said, err := o.Systemctl(ctx, "daemon-reload"); err != nil {
-		return file, fmt.Errorf("%s is written, but the service manager could not read it: %w %s", file, err, strings.TrimSpace(said))
+	if _, err := o.Systemctl(ctx, "daemon-reload"); err != nil {
+		return file, fmt.Errorf("%s is written, but the service manager did not read it: %w", file, err)
 	}
 	return file, nil
 }

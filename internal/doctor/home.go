@@ -61,7 +61,7 @@ func (v *visit) readHome(ctx context.Context) {
 			"nothing, or look at all of it as root: ipfs-kit-intelligent --system doctor")
 		return
 	case err != nil:
-		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), allow(err, path))
+		v.add("home-unreadable", status.SeverityError, path, "the home can't be opened", err.Error(), v.allow(err, path))
 		return
 	}
 	v.home, v.cat = got.home, got.cat
@@ -89,7 +89,7 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 	}
 	if got.errs != nil && len(problems) == 0 {
-		v.add("home-unreadable", status.SeverityError, path, "part of the home can't be read", strings.ReplaceAll(got.errs.Error(), "\n", "; "), allow(got.errs, path))
+		v.add("home-unreadable", status.SeverityError, path, "part of the home can't be read", strings.ReplaceAll(got.errs.Error(), "\n", "; "), v.allow(got.errs, path))
 	}
 }
 
@@ -97,7 +97,7 @@ func (v *visit) readHome(ctx context.Context) {
 func (v *visit) unreadable(p home.Problem, mend string) {
 	file := human.Shell(filepath.Join(v.Paths.Home, p.File))
 	if errors.Is(p.Err, fs.ErrPermission) {
-		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is forbidden", p.Err.Error(), allow(p.Err, filepath.Join(v.Paths.Home, p.File)))
+		v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is forbidden", p.Err.Error(), v.allow(p.Err, filepath.Join(v.Paths.Home, p.File)))
 		return
 	}
 	v.add("file-unreadable", status.SeverityError, p.File, p.File+" can't be read: it is torn or damaged", p.Err.Error(),
@@ -157,7 +157,7 @@ func (v *visit) homeWritable(ctx context.Context) {
 			continue
 		}
 		v.add("home-not-writable", status.SeverityError, path, "the home can't be written: no mark can be cleared", err.Error(),
-			allow(err, path))
+			v.allow(err, path))
 		return
 	}
 }

@@ -87,13 +87,17 @@ func (v *visit) sharedNode(context.Context) {
 			return
 		}
 		target := types.Target(types.Spec{Name: b.Name, Type: c.Type, Content: c.Content, String: c.String})
+		place := strings.TrimPrefix(target, c.Type+":")
+		if place == "" {
+			return // an address that makes no sense is nobody's; that is told
+		}
 		other := first[target]
 		if other == nil {
 			first[target] = b
 			return
 		}
 		v.add("shared-node", status.SeverityError, b.Name, fmt.Sprintf("backends %s and %s are one and the same node", other.Name, b.Name),
-			"both are at "+strings.TrimPrefix(target, c.Type+":")+": one copy counts as two, and what is unpinned from one is gone from the other",
+			"both are at "+place+": one copy counts as two, and what is unpinned from one is gone from the other",
 			fmt.Sprintf("say enabled: false in %s or in %s, and have one backend less", v.fileOf(b), v.fileOf(other)))
 	})
 }

@@ -105,3 +105,12 @@ func TestManyBackendsOnOneFolderAreToldOnceEach(t *testing.T) {
 		t.Errorf("told %d times", n)
 	}
 }
+
+// Addresses that make no sense are no common place.
+func TestTwoNodesWhoseAddressesMakeNoSenseAreNotOne(t *testing.T) {
+	w := newWorld(t)
+	w.configure("one", "type: ipfs\napi_url: ftp://one\n")
+	w.configure("two", "type: ipfs\napi_url: ftp://two\n")
+	w.finds("backend-misconfigured")
+	w.misses("shared-node")
+}

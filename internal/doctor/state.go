@@ -31,7 +31,7 @@ func (v *visit) state(ctx context.Context) {
 	for _, path := range []string{v.Paths.State, file} {
 		err := unix.Access(path, unix.W_OK)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			v.add("state-not-writable", status.SeverityError, path, "the service's own state can't be written: it does not start", err.Error(), allow(err, path))
+			v.add("state-not-writable", status.SeverityError, path, "the service's own state can't be written: it does not start", err.Error(), v.allow(err, path))
 			return
 		}
 	}

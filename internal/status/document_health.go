@@ -128,53 +128,68 @@ func waitingIssue(m Manager) issue {
 func backendIssues(f Facts) []issue {
 	var out []issue
 	for _, b := range f.Backends {
-		name, typed := b.Name, human.Argument(b.Name)
-		add := func(severity, code, what, why, mend string, since time.Time) {
-			out = append(out, issue{severity, code, &name, what, why, mend, isoTime(since)})
-		}
-		switch b.Health {
-		case HealthMisconfigured:
-			what, mend := "backend "+name+" can't be used as it is configured", "mend "+orText(b.ConfigFile, "its configuration")+", which is read at once; more: ipfs-kit-intelligent explain "+typed
-			if b.Dirty {
-				what, mend = what+", and is dirty", mend+"; or give its actions up: ipfs-kit-intelligent dismiss "+typed
-			}
-			add(SeverityError, "backend-misconfigured", what, b.LastError, mend, b.DirtySince)
-		case HealthUnhealthy:
-			if b.ErrorCount == 0 && !b.LastCheck.IsZero() {
-				add(SeverityWarning, "backend-unhealthy", "backend "+name+" failed, and its last check went well", "it is healthy again after some in a row",
-					"wait, or now: ipfs-kit-intelligent check "+typed, b.LastCheck)
-				break
-			}
-			add(SeverityError, "backend-unhealthy", "backend "+name+" can't be used now", b.LastError, whenMended(b), b.LastCheck)
-		case HealthDegraded:
-			what := "backend " + name + " works, but not well"
-			if b.ErrorCount > 0 {
-				what = "backend " + name + " failed, and counts as unhealthy if it goes on"
-			}
-			add(SeverityWarning, "backend-degraded", what, b.LastError, whenMended(b), b.LastCheck)
-		}
-		switch {
-		case b.Health == HealthMisconfigured: // that is all that it waits for
-		case b.Blocked != "" && !WantsContent(b.Blocked):
-			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty, and its sync waits for a person", b.Blocked, whenSeenTo(name), b.DirtySince)
-		case b.Blocked != "":
-			add(SeverityWarning, "backend-blocked", "backend "+name+" is dirty and waits for something that is not here", b.Blocked,
-				"see what: ipfs-kit-intelligent sync --dry-run --backend "+human.Shell(name)+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+typed, b.DirtySince)
-		case b.Dirty && b.Paused:
-			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), "it is paused",
-				"when they are to be done: ipfs-kit-intelligent resume "+typed+"; where its configuration says paused: true, take that away", b.DirtySince)
-		case b.Dirty && b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
-			add(SeverityWarning, "backend-dirty", "backend "+name+" could not be synced, its mark stands", b.LastError,
-				"mend that; it is tried again by itself, or now: ipfs-kit-intelligent sync --backend "+human.Shell(name), b.DirtySince)
-		case b.Dirty:
-			why, mend := "its turn comes", "wait, or now: ipfs-kit-intelligent sync --backend "+human.Shell(name)
-			if b.LastError != "" {
-				why, mend = "it waits until the backend works", "mend the backend; its sync comes by itself then"
-			}
-			add(SeverityInfo, "backend-dirty", fmt.Sprintf("backend %s has unsynced actions: %d", name, b.PendingActions), why, mend, b.DirtySince)
-		}
+		out = append(append(out, ofHealth(b)...), ofMark(b)...)
 	}
 	return out
+}
+
+// issueOf is one of a backend.
+func issueOf(b Backend, severity, code, what, why, mend string, since time.Time) []issue {
+	name := b.Name // and no more of it is kept
+	return []issue{{severity, code, &name, what, why, mend, isoTime(since)}}
+}
+
+// ofHealth says what is wrong with a backend itself; nothing where it works or nobody looked yet.
+func ofHealth(b Backend) []issue {
+	if b.Health == HealthHealthy || b.Health == HealthUnknown {
+		return nil
+	}
+	what, typed := "backend "+b.Name, human.Argument(b.Name)
+	switch {
+	case b.Health == HealthMisconfigured:
+		mend := "mend " + orText(b.ConfigFile, "its configuration") + ", which is read at once; more: ipfs-kit-intelligent explain " + typed
+		what += " can't be used as it is configured"
+		if b.Dirty {
+			what, mend = what+", and is dirty", mend+"; or give its actions up: ipfs-kit-intelligent dismiss "+typed
+		}
+		return issueOf(b, SeverityError, "backend-misconfigured", what, b.LastError, mend, b.DirtySince)
+	case b.Health == HealthUnhealthy && b.ErrorCount == 0 && !b.LastCheck.IsZero():
+		return issueOf(b, SeverityWarning, "backend-unhealthy", what+" failed, and its last check went well", "it is healthy again after some in a row",
+			"wait, or now: ipfs-kit-intelligent check "+typed, b.LastCheck)
+	case b.Health == HealthUnhealthy:
+		return issueOf(b, SeverityError, "backend-unhealthy", what+" can't be used now", b.LastError, whenMended(b), b.LastCheck)
+	case b.Health == HealthDegraded && b.ErrorCount > 0:
+		return issueOf(b, SeverityWarning, "backend-degraded", what+" failed, and counts as unhealthy if it goes on", b.LastError, whenMended(b), b.LastCheck)
+	case b.Health == HealthDegraded:
+		return issueOf(b, SeverityWarning, "backend-degraded", what+" works, but not well", b.LastError, whenMended(b), b.LastCheck)
+	}
+	return nil
+}
+
+// ofMark says what a dirty backend waits for; nothing where it is clean, or its configuration is all that it waits for.
+func ofMark(b Backend) []issue {
+	if !b.Dirty && b.Blocked == "" || b.Health == HealthMisconfigured {
+		return nil
+	}
+	what, sync := "backend "+b.Name, "ipfs-kit-intelligent sync --backend "+human.Shell(b.Name)
+	waits := fmt.Sprintf("%s has unsynced actions: %d", what, b.PendingActions)
+	switch {
+	case b.Blocked != "" && !WantsContent(b.Blocked):
+		return issueOf(b, SeverityWarning, "backend-blocked", what+" is dirty, and its sync waits for a person", b.Blocked,
+			"see to that, then: "+sync+"; with --reconcile it compares everything, and that is your word for what it would remove", b.DirtySince)
+	case b.Blocked != "":
+		return issueOf(b, SeverityWarning, "backend-blocked", what+" is dirty and waits for something that is not here", b.Blocked,
+			"see what: ipfs-kit-intelligent sync --dry-run --backend "+human.Shell(b.Name)+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+human.Argument(b.Name), b.DirtySince)
+	case b.Paused:
+		return issueOf(b, SeverityInfo, "backend-dirty", waits, "it is paused",
+			"when they are to be done: ipfs-kit-intelligent resume "+human.Argument(b.Name)+"; where its configuration says paused: true, take that away", b.DirtySince)
+	case b.LastError != "" && (b.Health == HealthHealthy || b.Health == HealthUnknown):
+		return issueOf(b, SeverityWarning, "backend-dirty", what+" could not be synced, its mark stands", b.LastError,
+			"mend that; it is tried again by itself, or now: "+sync, b.DirtySince)
+	case b.LastError != "":
+		return issueOf(b, SeverityInfo, "backend-dirty", waits, "it waits until the backend works", "mend the backend; its sync comes by itself then", b.DirtySince)
+	}
+	return issueOf(b, SeverityInfo, "backend-dirty", waits, "its turn comes", "wait, or now: "+sync, b.DirtySince)
 }
 
 // NoSource begins the reason of a backend that is blocked for content that nobody here has.
@@ -182,11 +197,6 @@ const NoSource = "no source for "
 
 // WantsContent tells a backend that waits for content from one that waits for a person, by why it is blocked.
 func WantsContent(blocked string) bool { return strings.HasPrefix(blocked, NoSource) }
-
-// whenSeenTo is what to do about a sync that waits for a person.
-func whenSeenTo(name string) string {
-	return "see to that, then: ipfs-kit-intelligent sync --backend " + human.Shell(name) + "; with --reconcile it compares everything, and that is your word for what it would remove"
-}
 
 // whenMended is what to do about a backend that does not work: the reason has a hint of its own.
 func whenMended(b Backend) string {

@@ -65,7 +65,7 @@ func dbusPage(root string) (string, error) {
 		"Times are µs since the epoch UTC, 0 for never.\n\n" +
 		"| object | interfaces |\n| --- | --- |\n" +
 		"| `/org/ipfskit/Intelligent1` | Manager, `org.freedesktop.DBus.ObjectManager` |\n" +
-		"| `…/backends/NAME` | Backend; the name is escaped as systemd does, so that `GetBackend` is asked for the path |\n" +
+		"| `…/backends/NAME` | Backend; the name is escaped as systemd does it, and `GetBackend` gives the path |\n" +
 		"| `…/tasks/ID` | Task, until five minutes after its end |\n" +
 		"| `…/workers/NAME` | Worker |\n" +
 		"| `/org/freedesktop/LogControl1` | `org.freedesktop.LogControl1`: LogLevel, LogTarget, SyslogIdentifier |\n\n")
