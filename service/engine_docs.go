@@ -132,20 +132,22 @@ func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bo
 		return nil, err
 	}
 	whole := func(e *entry) bool { return reconcile || len(names) > 0 && clean[e.name] }
-	limit := planDelta
-	if slices.ContainsFunc(list, whole) {
-		limit = planWhole
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s; what a sync does is seen with: ipfs-kit-intelligent sync --wait", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, planAll, fmt.Errorf("all backends together had no answer within %s; ask for fewer: ipfs-kit-intelligent sync --dry-run --backend NAME", planAll))
 	defer cancel()
 	plans := make([]status.Plan, len(list))
 	var asked sync.WaitGroup
 	slots := make(chan struct{}, plansAtOnce)
 	for i, e := range list {
-		slots <- struct{}{} // each gives its slot back within the limit
+		slots <- struct{}{} // each gives its slot back within its limit
 		asked.Go(func() {
 			defer func() { <-slots }()
-			plans[i] = s.planOne(ctx, e.name, whole(e))
+			limit := planDelta
+			if whole(e) {
+				limit = planWhole
+			}
+			one, done := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s; what a sync does is seen with: ipfs-kit-intelligent sync --wait", limit))
+			defer done()
+			plans[i] = s.planOne(one, e.name, whole(e))
 		})
 	}
 	asked.Wait()
@@ -153,8 +155,10 @@ func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bo
 }
 
 const (
-	// planDelta and planWhole are how long backends may take to say what they have: who asks for a plan does not wait for one that hangs.
+	// planDelta and planWhole are how long a backend may take to say what it has: who asks for a plan does not wait for one that hangs.
 	planDelta, planWhole = 2 * time.Second, 10 * time.Second
+	// planAll is how long all of them may take together: before a client has given up.
+	planAll = 20 * time.Second
 	// plansAtOnce is how many are asked at once.
 	plansAtOnce = 32
 )
