@@ -322,6 +322,9 @@ func (s *Service) finish(e *entry, t *task, state, errText, line string, now tim
 	s.tell(status.Event{Kind: status.TaskFinished, Backend: e.name, Task: t.copyOf(), Why: line})
 }
 
+// forgetEvery is the least time between two looks at which tasks leave the bus: with very many backends one ends each second.
+const forgetEvery = 10 * time.Second
+
 // forgetTasks takes tasks from the bus that ended five minutes ago. The caller holds mu.
 func (s *Service) forgetTasks(now time.Time) {
 	gone := s.tasks.forget(now.Add(-forgetAfter))
@@ -331,7 +334,7 @@ func (s *Service) forgetTasks(now time.Time) {
 	next := time.Time{}
 	if len(s.tasks.ended) > 0 {
 		next = s.tasks.ended[0].Finished.Add(forgetAfter)
-		if soon := now.Add(time.Second); next.Before(soon) { // many ended one after the other
+		if soon := now.Add(forgetEvery); next.Before(soon) { // many ended one after the other
 			next = soon
 		}
 	}
