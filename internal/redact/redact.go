@@ -134,15 +134,25 @@ func looks(s string, h hints) string {
 // assignments replaces what is assigned to a name of a secret, save LoadCredential=NAME:FILE of a unit and secretref:…: they only say where one lies.
 func assignments(s string) string {
 	var sb strings.Builder
-	copied := 0
-	for _, m := range assigned.FindAllStringSubmatchIndex(s, -1) {
-		if strings.HasSuffix(s[:m[0]], "Load") || strings.HasPrefix(s[m[0]:], reference) || strings.HasPrefix(s[m[4]:], reference) {
-			continue
+	copied, from := 0, 0
+	for {
+		m := assigned.FindStringSubmatchIndex(s[from:])
+		if m == nil {
+			return sb.String() + s[copied:]
 		}
-		sb.WriteString(s[copied:m[3]] + Mark)
-		copied = m[1]
+		begin, name, value, end := from+m[0], from+m[3], from+m[4], from+m[1]
+		switch {
+		case strings.HasSuffix(s[:begin], "Load"):
+			from = end
+		case strings.HasPrefix(s[begin:], reference): // what follows in the same word may be one
+			from = value
+		case strings.HasPrefix(s[value:], reference):
+			from = value + len(reference)
+		default:
+			sb.WriteString(s[copied:name] + Mark)
+			copied, from = end, end
+		}
 	}
-	return sb.String() + s[copied:]
 }
 
 // values replaces the secrets that are known; those that overlap go together.

@@ -121,3 +121,17 @@ func FuzzWordsMissNothing(f *testing.F) {
 		}
 	})
 }
+
+// A reference is shown, and what stands behind it in the same word is not.
+func TestWhatFollowsAReferenceIsHidden(t *testing.T) {
+	for text, want := range map[string]string{
+		"token: secretref:systemd:kubo-token":          "token: secretref:systemd:kubo-token",
+		"secretref:a:password=hunter22":                "secretref:a:password=" + Mark,
+		"token=secretref:a:password=hunter22 then":     "token=secretref:a:password=" + Mark + " then",
+		"LoadCredential=kubo-token:/etc/kubo, key=abc": "LoadCredential=kubo-token:/etc/kubo, key=abc",
+	} {
+		if got := Text(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
