@@ -35,7 +35,7 @@ docs:
 	$(GO) run ./scripts/docs
 
 fuzz:
-	scripts/fuzz 5s
+	scripts/fuzz 10000x
 
 install:
 	scripts/install '$(PREFIX)' '$(DESTDIR)'
