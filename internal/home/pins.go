@@ -3,6 +3,7 @@ package home
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -215,7 +216,7 @@ func (h *Home) UpdatePins(ctx context.Context, name string, updates []PinUpdate)
 	if !safeName(name) {
 		return fmt.Errorf("update the mapping of %q: that is no name of a backend", name)
 	}
-	if err := h.root.MkdirAll(path.Join(dirBackends, name), 0o755); err != nil {
+	if err := h.makeFolder(path.Join(dirBackends, name)); err != nil {
 		return fmt.Errorf("update the mapping of %s: %w", name, err)
 	}
 	now := h.clk.Now()
@@ -229,6 +230,14 @@ func (h *Home) UpdatePins(ctx context.Context, name string, updates []PinUpdate)
 		return fmt.Errorf("update the mapping of %s: %w", name, err)
 	}
 	return nil
+}
+
+// makeFolder makes a backend's own folder, if need be so that its name survives a power loss.
+func (h *Home) makeFolder(dir string) error {
+	if _, err := h.root.Stat(dir); !absent(err) {
+		return err
+	}
+	return errors.Join(h.root.MkdirAll(dir, 0o755), h.root.SyncDir(path.Dir(dir)), h.root.SyncDir("."))
 }
 
 // applyPins makes the new content of a mapping; nil where it says all of it already.

@@ -57,6 +57,8 @@ type Dirty struct {
 // seenFile is how a file of marks was when it was read.
 type seenFile struct {
 	actions int
+	// content is that of a file without actions.
+	content digest
 	stamp   stamp
 	// sure is false while the stamp is too young to be relied on.
 	sure bool
