@@ -131,12 +131,8 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 			}
 		}
 		e.asked = append(e.asked, *r)
-		for kind, a := range e.tries { // a person's word resets the wait
-			a.Next = now
-			e.tries[kind] = a
-		}
+		s.tryNow(e) // a person's word resets the wait
 		e.blocked = nil
-		e.health.Reset()
 		s.look(e)
 	}
 	return ids, late

@@ -162,11 +162,7 @@ func (s *Service) networkBack() {
 	delete(s.trouble, "network")
 	for _, e := range s.entries {
 		if e.cat != nil && !isFilesystem(e.cat.Type()) {
-			e.health.Reset()
-			for kind, a := range e.tries {
-				a.Next = time.Time{}
-				e.tries[kind] = a
-			}
+			s.tryNow(e)
 			s.look(e)
 		}
 	}

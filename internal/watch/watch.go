@@ -243,15 +243,15 @@ func (w *Watcher) event(ev fsnotify.Event, out func(Change)) {
 	case !filepath.IsLocal(rel):
 		return // a neighbour of the home
 	}
-	if ev.Has(fsnotify.Chmod) && !ev.Has(fsnotify.Write|fsnotify.Create|fsnotify.Remove|fsnotify.Rename) {
-		return
-	}
 	if ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename) {
 		w.gone(rel)
 		out(Change{Rel: rel})
 		return
 	}
 	fi, err := os.Lstat(ev.Name)
+	if ev.Op == fsnotify.Chmod && (err != nil || fi.IsDir()) {
+		return // no news of a folder, and a file that goes is told apart; one that may be read again is news
+	}
 	if err == nil && fi.IsDir() {
 		w.folder(rel, out)
 		return

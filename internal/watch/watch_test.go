@@ -120,6 +120,19 @@ func TestWritesInPlaceAndByRenameAreSeen(t *testing.T) {
 	r.name(t, "backends/nas/dirty_metadata")
 }
 
+func TestRightsThatAreTakenAndGivenBackAreSeen(t *testing.T) {
+	dir := home(t)
+	config := filepath.Join(dir, "backends/nas.yaml")
+	write(t, config)
+	_, r := start(t, Options{Home: dir})
+	for _, mode := range []os.FileMode{0, 0o600} {
+		if err := os.Chmod(config, mode); err != nil {
+			t.Fatal(err)
+		}
+		r.name(t, "backends/nas.yaml")
+	}
+}
+
 func TestFoldersThatComeAndAreReplacedAreFollowed(t *testing.T) {
 	dir := home(t)
 	_, r := start(t, Options{Home: dir})
