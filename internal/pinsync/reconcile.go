@@ -181,11 +181,16 @@ func (p *pass) addDesired(ctx context.Context, cmp *comparison, desired, look *w
 	return nil
 }
 
-// remove does the explicit unpin actions: only on a backend that is known to be
-// the right one, only what the mapping has, only what a second whole listing
-// shows again, and no more than a share without a person's word.
+// remove does the explicit unpin actions.
 func (p *pass) remove(ctx context.Context, cmp *comparison) error {
-	if p.job.Dirty == nil || len(p.job.Dirty.Removes) == 0 {
+	return p.removeAll(ctx, cmp, p.removable(cmp))
+}
+
+// removable sorts the explicit unpin actions, and gives those that are to be done: only on a
+// backend that is known to be the right one, only what the mapping has, and no more than a share
+// without a person's word.
+func (p *pass) removable(cmp *comparison) []removal {
+	if p.job.Dirty == nil {
 		return nil
 	}
 	var todo []removal
@@ -214,7 +219,14 @@ func (p *pass) remove(ctx context.Context, cmp *comparison) error {
 			todo = append(todo, removal{text, c})
 		}
 	}
-	return p.removeAll(ctx, cmp, todo)
+	most := max(freeRemovals, int(p.job.RemovalShare*float64(len(cmp.listed))))
+	if len(todo) > most && !p.job.AllowRemovals {
+		for _, r := range todo {
+			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d may be without a person's word: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most))
+		}
+		return nil
+	}
+	return todo
 }
 
 type removal struct {
@@ -234,15 +246,9 @@ func (p *pass) gone(cmp *comparison, text, key string) {
 	}
 }
 
+// removeAll removes what a second whole listing shows again.
 func (p *pass) removeAll(ctx context.Context, cmp *comparison, todo []removal) error {
 	if len(todo) == 0 {
-		return nil
-	}
-	most := max(freeRemovals, int(p.job.RemovalShare*float64(len(cmp.listed))))
-	if len(todo) > most && !p.job.AllowRemovals {
-		for _, r := range todo {
-			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d may be without a person's word: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most))
-		}
 		return nil
 	}
 	again, err := p.list(ctx)

@@ -145,6 +145,9 @@ func TestRemovalsAreRefused(t *testing.T) {
 			w.mark("unpin", texts(todo...)...)
 			job := w.job(Reconcile)
 			tc.change(w, &job, cids)
+			if d, err := Plan(context.Background(), job); err != nil || d.Refused.Count != len(todo) || len(d.Remove) != 0 || !strings.Contains(d.Refused.Entries[0].Reason, tc.why) {
+				t.Errorf("planned: %v, %+v", err, d)
+			}
 			out, err := Run(context.Background(), job)
 			if err != nil || out.RemovalsRefused.Count != len(todo) || out.Cleared || w.calls["remove"] != 0 || len(w.stored()) != 12 {
 				t.Fatalf("%v, outcome %+v", err, out)
@@ -161,6 +164,9 @@ func TestManyRemovalsNeedAPersonsWord(t *testing.T) {
 	w.mark("unpin", texts(cids[:11]...)...)
 	job := w.job(Reconcile)
 	job.AllowRemovals = true
+	if d, err := Plan(context.Background(), job); err != nil || len(d.Remove) != 11 || d.Refused.Count != 0 || len(w.stored()) != 12 {
+		t.Errorf("planned: %v, %+v", err, d)
+	}
 	if out, err := Run(context.Background(), job); err != nil || out.Removed.Count != 11 || !out.Cleared || len(w.stored()) != 1 {
 		t.Errorf("%v, outcome %+v", err, out)
 	}
@@ -294,7 +300,7 @@ func TestPlanTellsWhatRunDoesAndWritesNothing(t *testing.T) {
 		if err != nil || len(d.Put) != 2 || len(d.Look) != 1 || len(d.NoSource) != 1 || len(d.Invalid) != 1 || d.Bytes == 0 {
 			t.Errorf("%v, %+v", err, d)
 		}
-		if !slices.Equal(d.Remove, texts(cids[2])) || d.NeedReconcile != (mode == Delta) || d.Put[0].From != "the home's cars" || d.Put[0].Size <= 0 {
+		if slices.Equal(d.Remove, texts(cids[2])) != (mode == Reconcile) || d.NeedReconcile != (mode == Delta) || d.Put[0].From != "the home's cars" || d.Put[0].Size <= 0 {
 			t.Errorf("%+v", d)
 		}
 		if w.calls["put"]+w.calls["remove"]+w.calls["write sentinel"]+w.calls["update pins"]+w.calls["clear"] != 0 || w.mappingStamp() != stamp || w.dirty().Version != mark {
