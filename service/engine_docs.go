@@ -147,7 +147,7 @@ func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bo
 			}
 			one, done := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s; what a sync does is seen with: ipfs-kit-intelligent sync --wait", limit))
 			defer done()
-			plans[i] = s.planOne(one, e.name, request{Kind: status.KindPinSync, Reconcile: whole(e), Removals: reconcile && len(names) > 0})
+			plans[i] = s.planOne(one, e.name, whole(e), reconcile && len(names) > 0)
 		})
 	}
 	asked.Wait()
@@ -163,8 +163,8 @@ const (
 	plansAtOnce = 32
 )
 
-// planOne is the plan of one backend, as if r were asked of it now; a panic in it is an error of this plan alone.
-func (s *Service) planOne(ctx context.Context, name string, r request) (p status.Plan) {
+// planOne is the plan of one backend, as if a sync of it were asked for now; a panic in it is an error of this plan alone.
+func (s *Service) planOne(ctx context.Context, name string, reconcile, removals bool) (p status.Plan) {
 	p = status.Plan{Backend: name, Mode: string(plan.Delta)}
 	defer func() {
 		if v := recover(); v != nil {
@@ -184,7 +184,7 @@ func (s *Service) planOne(ctx context.Context, name string, r request) (p status
 		return p
 	}
 	defer a.Close() //nolint:errcheck // nothing was written
-	job, err := s.plannedJob(name, a, r)
+	job, err := s.plannedJob(name, a, reconcile, removals)
 	if err != nil {
 		fail(err)
 		return p

@@ -140,7 +140,7 @@ func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
 	w, ok := d.Waiting[t.Kind]
 	switch {
 	case e.cat == nil || !e.cat.Counted():
-		s.answer(e, t)
+		s.answer(e, t, nil)
 		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", now)
 		return
 	case !ok && t.Attempt == 0 && !t.asked: // other work served, before it began

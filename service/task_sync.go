@@ -71,8 +71,8 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	return job, h, nil
 }
 
-// plannedJob is syncJob as if r were asked now: what waits for its time, or for a person, is planned too.
-func (s *Service) plannedJob(name string, a backend.Adapter, r request) (pinsync.Job, error) {
+// plannedJob is syncJob as if the sync were asked for now: what waits for its time, or for a person, is planned too.
+func (s *Service) plannedJob(name string, a backend.Adapter, reconcile, removals bool) (pinsync.Job, error) {
 	job, _, err := s.syncJob(&task{Task: status.Task{Backend: name}}, a, newPulse(s.clk, func() {}))
 	if err != nil {
 		return job, err
@@ -84,13 +84,13 @@ func (s *Service) plannedJob(name string, a backend.Adapter, r request) (pinsync
 		return job, err
 	}
 	v := s.viewIdle(e)
-	v.Requests, v.Tries = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile}), nil
+	v.Requests, v.Tries = append(v.Requests, plan.Request{Kind: status.KindPinSync, Reconcile: reconcile}), nil
 	job.Mode = pinsync.Delta
 	if s.reconciles(v) {
 		job.Mode = pinsync.Reconcile
 	}
-	job.AcceptIdentity = job.AcceptIdentity || r.Reconcile
-	job.AllowRemovals = job.AllowRemovals || r.Removals
+	job.AcceptIdentity = job.AcceptIdentity || reconcile
+	job.AllowRemovals = job.AllowRemovals || removals
 	return job, nil
 }
 
@@ -238,6 +238,7 @@ func (t *task) advance(done, total, bytes, bytesTotal uint64, now time.Time) {
 // synced takes the outcome of a sync.
 func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.Home, out pinsync.Outcome, err error) result {
 	r := result{err: err, text: syncText(out), blocked: out.Blocked, partial: !out.Complete(), items: out.Stored.Count + out.AlreadyThere.Count}
+	r.over = err == nil && out.RemovalsFailed == 0
 	r.worked = err == nil && out.Stored.Count+out.AlreadyThere.Count+out.Removed.Count > 0 || err == nil && job.Mode == pinsync.Reconcile
 	for _, e := range out.NoSource.Entries {
 		r.files = append(r.files, e.Absent...)

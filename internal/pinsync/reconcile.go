@@ -270,6 +270,7 @@ func (p *pass) removeAll(ctx context.Context, cmp *comparison, todo []removal) e
 				return err
 			case err != nil && !errors.Is(err, backend.ErrNotStored):
 				p.out.Failed.add(Entry{CID: r.text, Reason: err.Error(), Class: backend.ClassOf(err)})
+				p.out.RemovalsFailed++
 				continue
 			}
 		}
