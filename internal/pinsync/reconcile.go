@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // listing is what a whole listing showed: sizes by CID.
@@ -208,13 +209,13 @@ func (p *pass) removable(cmp *comparison) []removal {
 			p.removed = append(p.removed, text)
 			p.out.Removed.add(Entry{CID: text, Reason: "kept: another action asks for it to be stored"})
 		case cmp.bound[key]:
-			p.refuse(text, "a bucket or a local pin still wants it here")
+			p.refuse(text, status.RemovalWanted)
 		case !there:
 			p.gone(cmp, text, key)
 		case !p.id.same:
-			p.refuse(text, "the backend is not known to be the one it was")
+			p.refuse(text, status.RemovalElsewhere)
 		case !cmp.mapped[key]:
-			p.refuse(text, "the mapping does not have it, so it may be somebody else's")
+			p.refuse(text, status.RemovalForeign)
 		default:
 			todo = append(todo, removal{text, c})
 		}
@@ -222,7 +223,7 @@ func (p *pass) removable(cmp *comparison) []removal {
 	most := max(freeRemovals, int(p.job.RemovalShare*float64(len(cmp.listed))))
 	if len(todo) > most && !p.job.AllowRemovals {
 		for _, r := range todo {
-			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d may be without a person's word: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most))
+			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d %s: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most, status.RemovalsMany))
 		}
 		return nil
 	}
@@ -264,7 +265,7 @@ func (p *pass) removeAll(ctx context.Context, cmp *comparison, todo []removal) e
 			err := p.job.Adapter.Remove(ctx, r.cid)
 			switch {
 			case errors.Is(err, backend.ErrUnsupported), errors.Is(err, errors.ErrUnsupported):
-				p.refuse(r.text, "this type of backend can't remove")
+				p.refuse(r.text, status.RemovalUnsupported)
 				continue
 			case stops(err):
 				return err

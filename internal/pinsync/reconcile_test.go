@@ -13,6 +13,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // synced makes a world in which n pins are stored.
@@ -156,6 +157,29 @@ func TestRemovalsAreRefused(t *testing.T) {
 				t.Errorf("reason: %s", why)
 			}
 		})
+	}
+}
+
+// keeper is a backend of a type that can't remove.
+type keeper struct{ backend.Adapter }
+
+func (keeper) Remove(context.Context, cid.Cid) error { return backend.ErrUnsupported }
+
+// Its removals wait, and are done once a person did them by other means.
+func TestRemovalThatTheTypeHasNotIsDoneByOtherMeans(t *testing.T) {
+	w, cids := synced(t, 2)
+	w.mark("unpin", cids[0].String())
+	job := w.job(Reconcile)
+	job.Adapter = keeper{job.Adapter}
+	out, err := Run(context.Background(), job)
+	if err != nil || out.RemovalsRefused.Count != 1 || out.RemovalsRefused.Entries[0].Reason != status.RemovalUnsupported || out.Cleared {
+		t.Fatalf("%v, outcome %+v", err, out)
+	}
+	w.remove(cids[0])
+	job = w.job(Reconcile)
+	job.Adapter = keeper{job.Adapter}
+	if out, err := Run(context.Background(), job); err != nil || !out.Cleared {
+		t.Errorf("%v, outcome %+v", err, out)
 	}
 }
 
