@@ -33,7 +33,7 @@ func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
 	if s.paused {
 		d.Why = append([]string{"the service is paused: nothing new begins"}, d.Why...)
 	}
-	d.Why = append(d.Why, configuredBy(b))
+	d.Why = append(d.Why, fmt.Sprintf("among tasks of one priority it is served as %d, by the priority of its configuration: 100 is usual, lower goes first", priorityOf(e)), configuredBy(b))
 	s.mu.Unlock()
 	var wants []status.Want
 	for _, w := range d.Wants {

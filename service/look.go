@@ -22,7 +22,7 @@ func (s *Service) look(e *entry) {
 		wanted[w.Kind] = true
 		t := s.want(e, w, now)
 		if t.State != status.TaskRunning {
-			ops = append(ops, queue.Op{Key: e.name, Kind: w.Kind, ID: t.ID, Priority: int(w.Priority), Since: t.Created})
+			ops = append(ops, queue.Op{Key: e.name, Kind: w.Kind, ID: t.ID, Priority: int(w.Priority), Weight: priorityOf(e), Since: t.Created})
 		}
 	}
 	for kind, w := range d.Waiting {
