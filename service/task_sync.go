@@ -153,12 +153,13 @@ const carReaders = 32
 // sources are where content comes from, nearest first. The caller holds mu.
 func (s *Service) sources(h *home.Home, name string) []pinsync.SourceFinder {
 	var out []pinsync.SourceFinder
+	cars := s.cars
 	for _, kind := range s.config().Sources {
 		switch kind {
 		case config.SourceHome:
 			limit := s.config().Stall / 2 // before the sync itself is one in which nothing moves
-			out = append(out, pinsync.HomeCARs(pinsync.InLane(s.cars, limit, h.OpenCAR)),
-				pinsync.MappedCARs(pinsync.HomePins(h, name), pinsync.InLane(s.mapped, limit, h.OpenCARPath)))
+			out = append(out, pinsync.HomeCARs(pinsync.InLane(func(string) *backend.Lane { return cars }, limit, h.OpenCAR)),
+				pinsync.MappedCARs(pinsync.HomePins(h, name), pinsync.InLane(s.mapped.of, limit, h.OpenCARPath)))
 		case config.SourceBackends:
 			out = append(out, pinsync.OtherBackends(func(ctx context.Context, c cid.Cid) iter.Seq[pinsync.Neighbour] { return s.neighbours(ctx, name, c) }))
 		}
