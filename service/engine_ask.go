@@ -137,6 +137,9 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 		}
 		e.blocked = nil
 		e.health.Reset()
+		if len(e.tries) > 0 {
+			s.save(e) // so that it is not waited for after a restart either
+		}
 		s.look(e)
 	}
 	return ids, late

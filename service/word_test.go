@@ -96,6 +96,23 @@ func TestAPersonsWordStandsUntilItsWorkIsDone(t *testing.T) {
 	}
 }
 
+// What is asked for while an earlier failure is waited out begins at once, also where the service is killed before it did.
+func TestWhatIsAskedForWaitsForNoEarlierFailureAfterAKill(t *testing.T) {
+	w, _, _, away := manyRemovals(t)
+	w.refusedWord(away)
+	w.s.queue.Pause(true)
+	id := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
+	w.s.db.Flush()
+	left := filepath.Join(t.TempDir(), "state")
+	if err := w.copyState(left); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.o.Paths.State = left
+	w.start()
+	w.ended(id, status.TaskDone)
+}
+
 // A clean backend that a person wants compared is compared once it works again.
 func TestAComparisonThatWasAskedForIsMadeOnceTheBackendWorks(t *testing.T) {
 	w, _, _, away := manyRemovals(t)
