@@ -135,6 +135,22 @@ func TestManyRemovalsWaitForAPersonWhoAsksForAComparison(t *testing.T) {
 	if !w.stored(root, cids[0]) {
 		t.Error("removed without a word")
 	}
+	planned := func(names []string, reconcile bool) (doc string, removes int) {
+		t.Helper()
+		b, err := w.s.PlanSyncJSON(t.Context(), names, reconcile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b), strings.Count(string(b), `"action": "remove"`)
+	}
+	for _, names := range [][]string{nil, {"nas"}} {
+		if doc, n := planned(names, false); n != 0 || !strings.Contains(doc, "11 removals wait: 11 of 12 pins would be removed") || strings.Count(doc, `"action": "keep"`) != 11 {
+			t.Errorf("planned without a word, for %v: %s", names, doc)
+		}
+	}
+	if doc, n := planned([]string{"nas"}, true); n != 11 || !strings.Contains(doc, `"blocked": null`) {
+		t.Errorf("planned with a word: %s", doc)
+	}
 	ids, err := w.s.Sync(t.Context(), nil, true)
 	if err != nil {
 		t.Fatal(err)

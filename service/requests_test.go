@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -453,6 +454,46 @@ func TestContentThatCameWhileTheServiceWasAwayIsFoundAtTheStart(t *testing.T) {
 	w.put("cars/"+cid+".car", string(data))
 	w.start()
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
+
+// Of backends that are as urgent, the one with the lowest priority in its configuration goes first; a changed file counts at once.
+func TestBackendsOfLowerPriorityGoFirst(t *testing.T) {
+	w := newWorld(t)
+	w.put("../config/intelligent.yaml", "limits: {tasks: 1}\n")
+	weigh := func(name string, priority int) {
+		w.put("backends/"+name+".yaml", fmt.Sprintf("name: %s\ntype: filesystem\nstorage_path: %s\npriority: %d\n", name, w.backend(name), priority))
+	}
+	weigh("a", 150)
+	w.backend("b")
+	weigh("c", 7)
+	weigh("d", 180)
+	w.start()
+	w.healthy("a", "b", "c", "d")
+	w.s.queue.Pause(true)
+	if _, err := w.s.Check(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	weigh("d", 1)
+	w.until("the file is read", func() bool {
+		doc, err := w.s.ExplainJSON(t.Context(), "d")
+		return err == nil && strings.Contains(string(doc), "it is served as 1, by the priority of its configuration")
+	})
+	w.mu.Lock()
+	w.seen = nil
+	w.mu.Unlock()
+	w.s.queue.Pause(false)
+	w.until("all are checked", func() bool { m := w.s.Manager(); return m.TasksActive+m.TasksQueued == 0 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	order := ""
+	for _, ev := range w.seen {
+		if ev.Kind == status.TaskFinished {
+			order += ev.Backend
+		}
+	}
+	if order != "dcba" {
+		t.Errorf("the order was %s", order)
+	}
 }
 
 // A check that other work made needless before it began is no work done.

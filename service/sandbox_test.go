@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 
+	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/privatebus"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -368,4 +371,56 @@ done
 ipfs-kit-intelligent health | grep -q "disk/later is read-only in the sandbox" || fail "it is not told: $(ipfs-kit-intelligent health)"
 restarted 1 || fail "a loop: $(systemctl --user show -p NRestarts --value $U)"
 `)
+}
+
+// unitOwner is what a service manager says of this process's unit.
+type unitOwner struct{}
+
+func (unitOwner) GetUnitByPID(uint32) (godbus.ObjectPath, *godbus.Error) { return "/unit", nil }
+
+func (unitOwner) Get(string, string) (godbus.Variant, *godbus.Error) {
+	return godbus.MakeVariant([]string{"-/disk/one", "+/disk/two"}), nil
+}
+
+// A service manager that comes to the bus later than this service is asked once it does.
+func TestAServiceManagerThatComesLateIsAsked(t *testing.T) {
+	bus, err := privatebus.Start(t.Context(), t.TempDir(), clock.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close() //nolint:errcheck // the test is over
+	type answer struct {
+		paths []string
+		err   error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		paths, err := namedByUnit(bus.Address)(t.Context())
+		got <- answer{paths, err}
+	}()
+	conn, err := client.Connect(t.Context(), bus.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the test is over
+	for path, of := range map[godbus.ObjectPath]string{"/org/freedesktop/systemd1": unitManager + ".Manager", "/unit": "org.freedesktop.DBus.Properties"} {
+		if err := conn.Export(unitOwner{}, path, of); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		var names []string
+		if err := conn.BusObject().Call("org.freedesktop.DBus.ListNames", 0).Store(&names); err != nil || time.Now().After(limit) {
+			t.Fatal("nobody asks: ", err)
+		}
+		if len(names) > 2 { // the bus, this test, and who asks
+			break
+		}
+	}
+	if _, err := conn.RequestName(unitManager, 0); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-got; a.err != nil || !slices.Equal(a.paths, []string{"/disk/one", "/disk/two"}) {
+		t.Errorf("%v %v", a.paths, a.err)
+	}
 }

@@ -83,6 +83,7 @@ func (s *Service) chooseTargets() (more bool) {
 	return more
 }
 
+// priorityOf is what its configuration says: lower goes first, among targets of backups and among tasks of one priority.
 func priorityOf(e *entry) int {
 	if e.cat != nil && e.cat.Config != nil {
 		return e.cat.Config.Priority

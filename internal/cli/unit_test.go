@@ -72,3 +72,33 @@ func TestOfAFailedStartTheEndOfItsOwnLinesIsShown(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// The journal says itself when the last line is there: it is not asked again and again.
+func TestTheLastLineOfAFailedStartIsHeardOf(t *testing.T) {
+	for name, follow := range map[string]string{
+		"it comes":      `echo '{"MESSAGE_ID":"x"}'; echo '{"MESSAGE_ID":"` + startFailed + `"}'; exec sleep 600`,
+		"none comes":    "exec sleep 600",
+		"no new option": "exit 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			script := `#!/bin/sh
+case "$*" in *--follow*) ` + follow + ` ;; esac
+echo x >>"$BIN/looks"
+echo '{"MESSAGE":"the reason"}'
+`
+			if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("BIN", bin)
+			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			place := ""
+			if got := (unit{environ: os.Environ()}).wroteSince(t.Context(), &place); got != "the reason" {
+				t.Errorf("%q", got)
+			}
+			if looks, err := os.ReadFile(filepath.Join(bin, "looks")); err != nil || string(looks) != "x\n" {
+				t.Errorf("looked at it: %q %v", looks, err)
+			}
+		})
+	}
+}

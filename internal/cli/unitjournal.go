@@ -29,12 +29,8 @@ type journalLine struct {
 // startFailed is the kind of the last line that a manager writes of a start that failed.
 const startFailed = "be02cf6855d2428ba40df7e9d022f03d"
 
-const (
-	// lateLines is how long the journal may take to have the lines of what ended just now.
-	lateLines = time.Second
-	// betweenLooks is the time between two looks at it.
-	betweenLooks = 50 * time.Millisecond
-)
+// lateLines is how long the journal may take to have the lines of what ended just now.
+const lateLines = time.Second
 
 // text is the message.
 func (l journalLine) text() string {
@@ -89,7 +85,7 @@ func (u unit) lastLine(ctx context.Context) *string {
 }
 
 // wroteSince is the end of what the unit, and its manager about it, wrote of the first start
-// after a place in the journal, which failed. The journal has the lines a moment later.
+// after a place in the journal, which failed.
 func (u unit) wroteSince(ctx context.Context, place *string) string {
 	if place == nil {
 		return ""
@@ -98,29 +94,32 @@ func (u unit) wroteSince(ctx context.Context, place *string) string {
 	if *place != "" {
 		args = append(args, "--after-cursor="+*place)
 	}
-	var lines []journalLine
-	for waited := time.Duration(0); ; waited += betweenLooks {
-		whole := slices.ContainsFunc(lines, func(l journalLine) bool { return l.ID == startFailed })
-		got, err := u.journal(ctx, args...)
-		if err == nil {
-			lines = got // also once more after the last line: the unit's own go another way than the manager's
-		}
-		if err != nil || whole || waited >= lateLines || !u.pause(ctx) {
-			return endOfStart(lines)
-		}
+	u.awaitEnd(ctx, args)
+	lines, err := u.journal(ctx, args...) // anew: the unit's own lines go another way than the manager's, which are last
+	if err != nil {
+		return ""
 	}
+	return endOfStart(lines)
 }
 
-// pause waits between two looks; false when the context ended first.
-func (u unit) pause(ctx context.Context) bool {
-	t := u.clk.NewTimer(betweenLooks)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
+// awaitEnd waits until the journal has the last line of a start that failed, which it has a moment later; not longer
+// than lateLines: a manager may write none.
+func (u unit) awaitEnd(ctx context.Context, args []string) {
+	ctx, cancel := context.WithTimeout(ctx, lateLines)
+	defer cancel()
+	cmd := u.command(ctx, "journalctl", append([]string{"--follow", "--no-tail", "-q", "-o", "json", "--output-fields=MESSAGE_ID"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil || cmd.Start() != nil {
+		return
 	}
+	for d := json.NewDecoder(out); ; {
+		var l journalLine
+		if d.Decode(&l) != nil || l.ID == startFailed {
+			break
+		}
+	}
+	cancel()
+	cmd.Wait() //nolint:errcheck // it was ended by us, or its lines are read without it
 }
 
 // endOfStart is the end of what the first start that a manager tells of among the lines wrote: where the manager
