@@ -67,7 +67,7 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 
 // judge learns about the backend's health from how a task ended. The caller holds mu.
 func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
-	before := e.healthState()
+	before, proved := e.healthState(), e.health.State()
 	rules := s.healthRules()
 	switch {
 	case r.worked:
@@ -90,6 +90,8 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	}
 	if after := e.healthState(); after != before {
 		s.healthChanged(e, before, after, cmp.Or(e.lastError, e.health.Degraded(), t.Kind+" went well"))
+	}
+	if e.health.State() != proved { // also where the registry said so already
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
