@@ -35,7 +35,7 @@ func (h *Home) OpenPins(ctx context.Context, name string) ([]Pin, error) {
 
 func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	file := mappingFile(name)
-	st, _, there := h.stat(file)
+	st, there := h.look(file)
 	h.mu.Lock()
 	c, known := h.pins[name]
 	if !there {

@@ -3,6 +3,7 @@ package home
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ var registryColumns = []string{"name", "type", "endpoint", "health_status", "las
 // ReadRegistry reads the backend registry, in any of its three schemas. An
 // unchanged file costs one stat; no file is no rows. On an error the last good rows come with it.
 func (h *Home) ReadRegistry(ctx context.Context) ([]RegistryRow, error) {
-	st, _, there := h.stat(fileRegistry)
+	st, there := h.look(fileRegistry)
 	h.mu.Lock()
 	c := h.rows
 	h.mu.Unlock()
@@ -36,6 +37,9 @@ func (h *Home) ReadRegistry(ctx context.Context) ([]RegistryRow, error) {
 	t, err := parquetfile.Read(data, registryColumns, h.limits)
 	if err != nil {
 		return c.value, fmt.Errorf("read %s: %w", fileRegistry, err)
+	}
+	if t.NumRows() > 0 && !t.Has("name") {
+		return c.value, fmt.Errorf("read %s: %w", fileRegistry, &parquetfile.UnsupportedError{Column: "name", Feature: "a backend registry without names"})
 	}
 	rows := registryRows(t)
 	h.mu.Lock()
@@ -62,7 +66,9 @@ func registryRows(t *parquetfile.Table) []RegistryRow {
 		r := RegistryRow{Name: text("name"), Type: text("type"), Endpoint: withoutCredentials(text("endpoint")), Health: strings.ToLower(text("health_status")),
 			LastCheck: moment("last_check"), PinCount: whole("pin_count"), StorageUsage: whole("storage_usage"),
 			LastSync: moment("last_sync"), LastBackup: moment("last_backup")}
-		r.ResponseMS, _ = t.Column("response_time_ms").Float(i)
+		if ms, ok := t.Column("response_time_ms").Float(i); ok && ms >= 0 && !math.IsInf(ms, 0) {
+			r.ResponseMS = ms
+		}
 		if r.Health != "healthy" && r.Health != "unhealthy" || r.LastCheck.IsZero() {
 			r.Health = "unknown"
 		}
