@@ -147,7 +147,7 @@ func applyRegistry(old []byte, updates []RegistryUpdate, l parquetfile.Limits) (
 // editRegistry sets the cells of one row that differ.
 func editRegistry(e *parquetfile.Edit, t *parquetfile.Table, row int, u RegistryUpdate, cli bool) {
 	set := func(col string, v any) {
-		if !t.Has(col) && !slices.ContainsFunc(e.Add, func(c parquetfile.ColumnSpec) bool { return c.Name == col }) {
+		if !t.Settable(col) && !slices.ContainsFunc(e.Add, func(c parquetfile.ColumnSpec) bool { return c.Name == col }) {
 			return
 		}
 		if e.Set[col] == nil {
@@ -167,14 +167,20 @@ func editRegistry(e *parquetfile.Edit, t *parquetfile.Table, row int, u Registry
 			set("dirty", *u.Dirty)
 		}
 		if !*u.Dirty {
-			set("last_sync", u.LastSync.Unix())
+			if t.HoldsTimes("last_sync") {
+				set("last_sync", u.LastSync.Local())
+			} else {
+				set("last_sync", u.LastSync.Unix()) // int(now), as upstream writes it
+			}
 			set("pinset_hash", cleanHash)
 		}
 	}
 	if hc := u.Health; hc != nil {
 		set("health_status", hc.Status)
-		set("last_check", pythonISO(hc.CheckedAt))
-		set("response_time_ms", hc.ResponseMS)
+		set("last_check", hc.CheckedAt.Local())
+		if hc.ResponseMS > 0 { // else nothing was measured, and what is there stays
+			set("response_time_ms", hc.ResponseMS)
+		}
 		set("pin_count", hc.PinCount)
 		set("storage_usage", hc.StorageUsage)
 	}
@@ -182,7 +188,7 @@ func editRegistry(e *parquetfile.Edit, t *parquetfile.Table, row int, u Registry
 
 func newRegistryRow(u RegistryUpdate) map[string]any {
 	hc := u.Health
-	row := map[string]any{"name": u.Name, "type": hc.Type, "health_status": hc.Status, "last_check": pythonISO(hc.CheckedAt),
+	row := map[string]any{"name": u.Name, "type": hc.Type, "health_status": hc.Status, "last_check": hc.CheckedAt.Local(),
 		"response_time_ms": hc.ResponseMS, "error_count": int64(0), "pin_count": hc.PinCount, "storage_usage": hc.StorageUsage}
 	if hc.Status != "healthy" {
 		row["error_count"] = int64(1)
@@ -192,6 +198,3 @@ func newRegistryRow(u RegistryUpdate) map[string]any {
 	}
 	return row
 }
-
-// pythonISO is datetime.now().isoformat(): this machine's time, without a zone.
-func pythonISO(t time.Time) string { return t.Local().Format("2006-01-02T15:04:05.000000") }
