@@ -151,8 +151,7 @@ func (s *Service) healthRules() health.Rules {
 // rechoose has the targets of backups chosen anew where a backend's health makes a difference to them: soon, and
 // for all at once, because the next one may fail or work again, too. The caller holds mu.
 func (s *Service) rechoose(e *entry) {
-	b := s.config().Backup
-	wanted := b.Enabled && len(s.targets.names) < b.Targets && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy
+	wanted := s.config().Backup.Enabled && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy && s.preferred(e)
 	if s.cat != nil && (wanted || s.targets.names[e.name]) {
 		s.metaWant.targets = true
 		s.kickMeta()

@@ -65,3 +65,19 @@ func TestTargetsAreChosenOfWhatTheRegistryCallsHealthy(t *testing.T) {
 	w.start()
 	w.until("a backup that is asked for", func() bool { ids, err := w.s.Backup(t.Context(), nil); return err == nil && len(ids) == 2 })
 }
+
+// The first one that works is not the first by name: that one is chosen once it works, too, and not at the next look at everything.
+func TestTheOneThatIsPreferredIsChosenThoughItWorksLater(t *testing.T) {
+	w := newWorld(t)
+	w.configure("intervals: {metadata: 1h}\nbackup: {targets: 1}\n")
+	w.backend("b")
+	w.start()
+	targets := func() []string {
+		w.s.mu.Lock()
+		defer w.s.mu.Unlock()
+		return slices.Sorted(maps.Keys(w.s.targets.names))
+	}
+	w.until("the one that is there", func() bool { return slices.Equal(targets(), []string{"b"}) })
+	w.backend("a")
+	w.until("the one that comes before it", func() bool { return slices.Equal(targets(), []string{"a"}) })
+}
