@@ -538,3 +538,20 @@ func TestATornMarkCountsOnceItSettled(t *testing.T) {
 		t.Errorf("%v, %+v", err, problems)
 	}
 }
+
+// A mark that alone named its backend takes that along; who listens hears all the same that it is clean.
+func TestTheEndOfAMarkThatAloneNamesItsBackendIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	file := "backend_index/dirty_metadata/ghost_dirty.json"
+	w.put(file, `{"backend_name": "ghost", "is_dirty": true, "pending_actions": [{"cids": ["QmA"], "synced": false}]}`)
+	w.until("the mark", func() bool { return w.dirty("ghost") })
+	if err := os.Remove(filepath.Join(w.home, file)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("its end", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(w.seen, func(ev status.Event) bool { return ev.Kind == status.BackendClean && ev.Backend == "ghost" })
+	})
+}

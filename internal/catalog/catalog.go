@@ -58,8 +58,8 @@ func (b *Backend) Counted() bool {
 	return b.Row != nil || b.IsDirty()
 }
 
-// IsDirty tells whether a mark stands.
-func (b *Backend) IsDirty() bool { return b.Dirty != nil && b.Dirty.IsDirty }
+// IsDirty tells whether a mark stands; nil, which nothing names, has none.
+func (b *Backend) IsDirty() bool { return b != nil && b.Dirty != nil && b.Dirty.IsDirty }
 
 // Type is the backend's canonical type, empty when nothing tells it.
 func (b *Backend) Type() string {
