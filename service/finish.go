@@ -67,7 +67,7 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 
 // judge learns about the backend's health from how a task ended. The caller holds mu.
 func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
-	before := e.healthState()
+	before, proved := e.healthState(), e.health.State()
 	rules := s.healthRules()
 	switch {
 	case r.worked:
@@ -90,6 +90,8 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	}
 	if after := e.healthState(); after != before {
 		s.healthChanged(e, before, after, cmp.Or(e.lastError, e.health.Degraded(), t.Kind+" went well"))
+	}
+	if e.health.State() != proved { // also where the registry said so already
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
@@ -149,8 +151,7 @@ func (s *Service) healthRules() health.Rules {
 // rechoose has the targets of backups chosen anew where a backend's health makes a difference to them: soon, and
 // for all at once, because the next one may fail or work again, too. The caller holds mu.
 func (s *Service) rechoose(e *entry) {
-	b := s.config().Backup
-	wanted := b.Enabled && len(s.targets.names) < b.Targets && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy
+	wanted := s.config().Backup.Enabled && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy && s.preferred(e)
 	if s.cat != nil && (wanted || s.targets.names[e.name]) {
 		s.metaWant.targets = true
 		s.kickMeta()

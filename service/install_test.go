@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -88,6 +89,11 @@ func TestInstallPutsEachFileWhereItIsLookedFor(t *testing.T) {
 	}
 	if left := below(t, dest); len(left) != 1 || left[0] != "/usr/share/dbus-1/system.d/other.conf" {
 		t.Errorf("left: %q", left)
+	}
+	for _, folder := range []string{"usr/local/share/doc/ipfs-kit-intelligent", "usr/local/share/ipfs-kit-intelligent"} { // which are ours alone
+		if _, err := os.Stat(filepath.Join(dest, folder)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the folder %s is left: %v", folder, err)
+		}
 	}
 }
 

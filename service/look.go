@@ -182,7 +182,7 @@ func (s *Service) recount(e *entry) {
 		s.tell(status.Event{Kind: status.BackendDirty, Backend: e.name, N: uint64(e.cat.Dirty.Unsynced)})
 	case old.dirty && !next.dirty:
 		e.announced = ""
-		if next.counted { // else it is gone, with its mark as it is
+		if next.counted || !next.cat.IsDirty() { // else it is gone, with its mark as it is
 			s.noteClean(e)
 			s.tell(status.Event{Kind: status.BackendClean, Backend: e.name})
 		}

@@ -540,3 +540,16 @@ func TestALostActionDoesNotMakeALaterOneSeen(t *testing.T) {
 		}
 	}
 }
+
+// Python empties a mark before it writes it anew.
+func TestAnEmptyMarkSettlesToAHint(t *testing.T) {
+	h := newHome(t)
+	h.put(t, dirMarks+"/nas_dirty.json", "")
+	if d := h.dirty(t, "nas"); d.IsDirty || !d.Settling {
+		t.Errorf("%+v", d)
+	}
+	time.Sleep(h.settle + 10*time.Millisecond)
+	if d := h.dirty(t, "nas"); d.IsDirty || d.Settling {
+		t.Errorf("%+v", d)
+	}
+}

@@ -319,3 +319,21 @@ func TestWhatLiesInAFolderThatComesWholeIsTold(t *testing.T) {
 	write(t, filepath.Join(dir, "index/marks/b.json"))
 	r.name(t, "index/marks/b.json")
 }
+
+// The service holds the home open, and the kernel then does not tell that it was removed.
+func TestAHomeThatIsRemovedWhileItIsHeldOpenIsMissedAtOnce(t *testing.T) {
+	dir := filepath.Join(home(t), "home")
+	if err := os.MkdirAll(filepath.Join(dir, "backends"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close() //nolint:errcheck // only held
+	_, r := start(t, Options{Home: dir})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(t, "its end", func(c Change) bool { return c.Home && !c.There })
+}
