@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ipfskit.org/intelligent/internal/clock"
 )
 
 func TestWhyTheUnitEndedLastIsSaidInWords(t *testing.T) {
@@ -61,14 +63,40 @@ func TestOfAFailedStartTheEndOfItsOwnLinesIsShown(t *testing.T) {
 	}
 	raw := journalLine{Message: json.RawMessage("[104, 255, 111]")}
 	lines = append(lines, raw, line("USER_INVOCATION_ID", "a", "Failed"), line("USER_INVOCATION_ID", "b", "Starting"), line("_SYSTEMD_INVOCATION_ID", "b", "other"))
-	got := strings.Split(endOfStart(lines), "\n")
+	got := strings.Split(endOfStart(ofFirstStart(lines)), "\n")
 	if len(got) != shownLines || got[0] != "18" || got[13] != "h\xffo" || got[14] != "Failed" {
 		t.Errorf("%q", got)
 	}
-	if got := endOfStart([]journalLine{line("_SYSTEMD_INVOCATION_ID", "a", "the reason")}); got != "the reason" {
+	if got := endOfStart(ofFirstStart([]journalLine{line("_SYSTEMD_INVOCATION_ID", "a", "the reason")})); got != "the reason" {
 		t.Errorf("without a line of the manager's: %q", got)
 	}
 	if got := endOfStart(nil); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// What a unit writes, and what its manager writes about it, go two ways: the first may come to the journal later.
+func TestOwnLinesThatComeAfterTheManagersAreWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	manager := func(text, id string) string {
+		return `{"__CURSOR":"1","MESSAGE":"` + text + `","USER_INVOCATION_ID":"a","MESSAGE_ID":"` + id + `"}` + "\n"
+	}
+	own := func(text string) string {
+		return `{"__CURSOR":"1","MESSAGE":"` + text + `","_SYSTEMD_INVOCATION_ID":"a"}` + "\n"
+	}
+	ended := manager("Failed to start", startFailed)
+	for look, text := range []string{manager("Starting", ""), ended, ended, ended + own("trouble"), ended + own("trouble") + own("the reason")} {
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(look)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	journalctl := "#!/bin/sh\ncd " + dir + "\nn=$(cat looks 2>/dev/null || echo 0)\n[ ! -e $((n+1)) ] || echo $((n+1)) >looks\ncat $n\n"
+	if err := os.WriteFile(filepath.Join(dir, "journalctl"), []byte(journalctl), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	place := ""
+	if got := (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place); got != "Failed to start\ntrouble\nthe reason" {
 		t.Errorf("%q", got)
 	}
 }

@@ -31,7 +31,7 @@ const startFailed = "be02cf6855d2428ba40df7e9d022f03d"
 
 const (
 	// lateLines is how long the journal may take to have the lines of what ended just now.
-	lateLines = time.Second
+	lateLines = 3 * time.Second
 	// betweenLooks is the time between two looks at it.
 	betweenLooks = 50 * time.Millisecond
 )
@@ -100,15 +100,23 @@ func (u unit) wroteSince(ctx context.Context, place *string) string {
 	}
 	var lines []journalLine
 	for waited := time.Duration(0); ; waited += betweenLooks {
-		whole := slices.ContainsFunc(lines, func(l journalLine) bool { return l.ID == startFailed })
 		got, err := u.journal(ctx, args...)
-		if err == nil {
-			lines = got // also once more after the last line: the unit's own go another way than the manager's
+		if err != nil {
+			return endOfStart(lines)
 		}
-		if err != nil || whole || waited >= lateLines || !u.pause(ctx) {
+		got = ofFirstStart(got)
+		whole := isWhole(got) && len(got) == len(lines)
+		if lines = got; whole || waited >= lateLines || !u.pause(ctx) {
 			return endOfStart(lines)
 		}
 	}
+}
+
+// isWhole tells whether the manager's last line of a start that failed is there, and some of the unit's
+// own: these go another way, and may come later.
+func isWhole(lines []journalLine) bool {
+	return slices.ContainsFunc(lines, func(l journalLine) bool { return l.ID == startFailed }) &&
+		slices.ContainsFunc(lines, func(l journalLine) bool { return l.User == "" && l.Root == "" })
 }
 
 // pause waits between two looks; false when the context ended first.
@@ -123,17 +131,21 @@ func (u unit) pause(ctx context.Context) bool {
 	}
 }
 
-// endOfStart is the end of what the first start that a manager tells of among the lines wrote: where the manager
-// tries again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
-func endOfStart(lines []journalLine) string {
+// ofFirstStart are the lines of the first start that a manager tells of among them: where the manager tries
+// again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
+func ofFirstStart(lines []journalLine) []journalLine {
 	start := ""
 	for _, l := range lines {
 		start = cmp.Or(start, l.User, l.Root)
 	}
-	lines = slices.DeleteFunc(lines, func(l journalLine) bool {
+	return slices.DeleteFunc(lines, func(l journalLine) bool {
 		of := cmp.Or(l.User, l.Root, l.Own)
 		return start != "" && of != "" && of != start
 	})
+}
+
+// endOfStart is the text of the last lines of a start.
+func endOfStart(lines []journalLine) string {
 	var texts []string
 	for _, l := range lines[max(0, len(lines)-shownLines):] {
 		texts = append(texts, l.text())
