@@ -118,6 +118,7 @@ func TestMarksOfEveryLayoutAndModeAreServed(t *testing.T) {
 	for _, layout := range []string{"both", "upstream", "spec"} {
 		for _, mode := range []string{"rename", "inplace"} {
 			t.Run(layout+" "+mode, func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t)
 				account := t.TempDir()
 				if err := os.Rename(w.home, filepath.Join(account, ".ipfs_kit")); err != nil {

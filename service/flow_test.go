@@ -158,6 +158,7 @@ func TestAMarkThatCannotBeReadIsNotGivenUp(t *testing.T) {
 	w.backend("nas")
 	const file = "backend_index/dirty_metadata/nas_dirty.json"
 	w.put(file, `{"is_dirty": tr`)
+	w.configure("intervals: {dirty: 1s}\n") // it counts once it settled
 	w.start()
 	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
 	n, err := w.s.Dismiss(t.Context(), "nas")
