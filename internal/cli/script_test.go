@@ -28,6 +28,7 @@ import (
 // The scripts type commands as a user does: both programs, a real service in
 // the background on a bus of its own, a real home with folders as backends.
 func TestMain(m *testing.M) {
+	completeLimit = scriptLimit
 	env := SystemEnv()
 	env.Serve = func(ctx context.Context, o ServeOptions) error {
 		return service.Host(ctx, service.HostOptions(o), env.Getenv)
