@@ -377,6 +377,7 @@ func TestTheEndIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.ended(ids[0], status.TaskDone) // just now: what changed waits to be told
 		w.stop()
 		told := func(path godbus.ObjectPath, key string) any { return r.sum()[path][key].Value() }
 		w.until("it is told", func() bool {
