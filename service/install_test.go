@@ -148,7 +148,7 @@ func TestInterruptedInstallLeavesNoHalfFile(t *testing.T) {
 func TestInstallIsTakenUpAtOnce(t *testing.T) {
 	inBox(t, "", systemHelpers+`
 loginctl enable-linger tester; uid=$(id -u tester)
-for i in $(seq 300); do [ -S /run/user/$uid/bus ] && break; sleep 0.1; done
+await [ -S /run/user/$uid/bus ]
 user() { setpriv --reuid=tester --regid=tester --clear-groups env HOME=/home/tester XDG_RUNTIME_DIR=/run/user/$uid DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$uid/bus "$@"; }
 user systemctl --user list-units >/dev/null
 [ ! -e /usr/local/lib/systemd ] || fail "it is there already"

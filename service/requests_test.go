@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/fsys/faulty"
 	"ipfskit.org/intelligent/internal/health"
@@ -198,13 +199,19 @@ func TestPauseForATimeEndsThenThoughTheServiceWasStartedAgain(t *testing.T) {
 }
 
 func TestPauseOfOneBackendThatIsOverRefusesNothing(t *testing.T) {
-	w := serving(t, "nas")
-	if err := w.s.Pause(t.Context(), "nas", time.Second/2); err != nil {
+	w := newWorld(t)
+	clk := &clock.Shifted{}
+	w.o.Clock = clk
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	if err := w.s.Pause(t.Context(), "nas", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.s.Sync(t.Context(), []string{"nas"}, false); err == nil {
 		t.Error("a sync of a backend that is paused was taken")
 	}
+	clk.Shift(time.Hour)
 	var id uint64
 	w.until("over", func() bool {
 		ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)

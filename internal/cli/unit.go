@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"ipfskit.org/intelligent/internal/clock"
 )
 
 // unitName is the service's unit, both of users and of the system.
@@ -16,10 +18,11 @@ const unitName = "ipfs-kit-intelligent.service"
 type unit struct {
 	system  bool
 	environ []string
+	clk     clock.Clock
 }
 
 func (a *app) unit() unit {
-	return unit{system: a.onSystem(), environ: a.env.Environ}
+	return unit{system: a.onSystem(), environ: a.env.Environ, clk: a.clk}
 }
 
 // command is a call of systemctl or journalctl for this unit's manager.

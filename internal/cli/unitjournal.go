@@ -29,8 +29,12 @@ type journalLine struct {
 // startFailed is the kind of the last line that a manager writes of a start that failed.
 const startFailed = "be02cf6855d2428ba40df7e9d022f03d"
 
-// lateLines is how long the journal may take to have the lines of what ended just now.
-const lateLines = time.Second
+const (
+	// lateLines is how long the journal may take to have the lines of what ended just now.
+	lateLines = 3 * time.Second
+	// quietLines is how long none comes after the last one.
+	quietLines = 50 * time.Millisecond
+)
 
 // text is the message.
 func (l journalLine) text() string {
@@ -95,44 +99,79 @@ func (u unit) wroteSince(ctx context.Context, place *string) string {
 		args = append(args, "--after-cursor="+*place)
 	}
 	u.awaitEnd(ctx, args)
-	lines, err := u.journal(ctx, args...) // anew: the unit's own lines go another way than the manager's, which are last
+	lines, err := u.journal(ctx, args...)
 	if err != nil {
 		return ""
 	}
-	return endOfStart(lines)
+	return endOfStart(ofFirstStart(lines))
 }
 
-// awaitEnd waits until the journal has the last line of a start that failed, which it has a moment later; not longer
-// than lateLines: a manager may write none.
+// awaitEnd waits until the journal has the manager's last line of a start that failed and the unit's own, which
+// go another way and may come later; not longer than lateLines: there may be none.
 func (u unit) awaitEnd(ctx context.Context, args []string) {
 	ctx, cancel := context.WithTimeout(ctx, lateLines)
 	defer cancel()
-	cmd := u.command(ctx, "journalctl", append([]string{"--follow", "--no-tail", "-q", "-o", "json", "--output-fields=MESSAGE_ID"}, args...)...)
+	cmd := u.command(ctx, "journalctl", append([]string{"--follow", "--no-tail", "-q", "-o", "json",
+		"--output-fields=MESSAGE_ID,USER_INVOCATION_ID,INVOCATION_ID"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil || cmd.Start() != nil {
 		return
 	}
-	for d := json.NewDecoder(out); ; {
-		var l journalLine
-		if d.Decode(&l) != nil || l.ID == startFailed {
-			break
+	lines := make(chan journalLine)
+	go func() {
+		defer close(lines)
+		for d := json.NewDecoder(out); ; {
+			var l journalLine
+			if d.Decode(&l) != nil {
+				return
+			}
+			lines <- l
 		}
-	}
+	}()
+	u.untilQuiet(lines)
 	cancel()
+	for range lines { //nolint:revive // until the reader ended
+	}
 	cmd.Wait() //nolint:errcheck // it was ended by us, or its lines are read without it
 }
 
-// endOfStart is the end of what the first start that a manager tells of among the lines wrote: where the manager
-// tries again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
-func endOfStart(lines []journalLine) string {
+// untilQuiet waits until both kinds of lines came, and then no more.
+func (u unit) untilQuiet(lines <-chan journalLine) {
+	failed, own := false, false
+	quiet := u.clk.NewTimer(lateLines)
+	defer quiet.Stop()
+	for {
+		select {
+		case l, ok := <-lines:
+			if !ok {
+				return
+			}
+			failed = failed || l.ID == startFailed
+			own = own || l.User == "" && l.Root == ""
+			if failed && own {
+				quiet.Reset(quietLines)
+			}
+		case <-quiet.C:
+			return
+		}
+	}
+}
+
+// ofFirstStart are the lines of the first start that a manager tells of among them: where the manager tries
+// again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
+func ofFirstStart(lines []journalLine) []journalLine {
 	start := ""
 	for _, l := range lines {
 		start = cmp.Or(start, l.User, l.Root)
 	}
-	lines = slices.DeleteFunc(lines, func(l journalLine) bool {
+	return slices.DeleteFunc(lines, func(l journalLine) bool {
 		of := cmp.Or(l.User, l.Root, l.Own)
 		return start != "" && of != "" && of != start
 	})
+}
+
+// endOfStart is the text of the last lines of a start.
+func endOfStart(lines []journalLine) string {
 	var texts []string
 	for _, l := range lines[max(0, len(lines)-shownLines):] {
 		texts = append(texts, l.text())

@@ -365,10 +365,10 @@ func TestWhatIsMountedReadOnlyIsTold(t *testing.T) {
 func TestAMountThatHangsIsAFindingAndHoldsUpNothingElse(t *testing.T) {
 	testenv.Root(t)
 	w := newWorld(t)
-	w.o.Probe = time.Second
 	disk := w.filesystem("dead")
 	w.configure("odd", "type: carrier_pigeon\n")
 	w.misses("path-hangs")
+	w.o.Probe = time.Second
 	revive := w.kill(disk)
 	if f := w.finds("path-hangs"); f.Subject != "dead" {
 		t.Errorf("%+v", f)

@@ -40,7 +40,7 @@ func (r *recorder) out(c Change) {
 // wait returns when a change came that is wanted.
 func (r *recorder) wait(t *testing.T, what string, want func(Change) bool) {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(5 * time.Minute)
 	for {
 		r.mu.Lock()
 		for i, c := range r.seen {
