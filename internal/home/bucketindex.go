@@ -47,19 +47,17 @@ var indexColumns = []string{"path", "file_path", "cid", "ipfs_cid", "file_cid"}
 // indexOf reads the first VFS index of a bucket that there is; nil when there is none.
 func (h *Home) indexOf(ctx context.Context, b Bucket) (t *parquetfile.Table, st stamp, file string, err error) {
 	for _, file := range h.indexFiles(b) {
-		st, fi, there := h.stat(file)
-		if !there || !fi.Mode().IsRegular() {
+		if _, fi, err := h.stat(file); absent(err) || err == nil && !fi.Mode().IsRegular() {
 			continue
 		}
-		data, st2, err := h.read(ctx, file, h.limits.FileBytes)
+		data, st, err := h.read(ctx, file, h.limits.FileBytes)
+		if err == nil {
+			t, err = parquetfile.Read(data, indexColumns, h.limits)
+		}
 		if err != nil {
 			return nil, st, file, fmt.Errorf("read %s: %w", file, err)
 		}
-		t, err := parquetfile.Read(data, indexColumns, h.limits)
-		if err != nil {
-			return nil, st2, file, fmt.Errorf("read %s: %w", file, err)
-		}
-		return t, st2, file, nil
+		return t, st, file, nil
 	}
 	return nil, stamp{}, "", nil
 }
@@ -97,17 +95,24 @@ func (h *Home) bucketFileCounts(ctx context.Context, list []Bucket) (map[string]
 	return counts, problems, nil
 }
 
+// cachedIndex counts the files of one VFS index.
+type cachedIndex struct {
+	stamp stamp
+	sure  bool
+	files int64
+}
+
 // bucketFiles counts the files of a bucket: 0 without an index, -1 where it can't be read.
 func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error) {
 	for _, file := range h.indexFiles(b) {
-		st, fi, there := h.stat(file)
-		if !there || !fi.Mode().IsRegular() {
+		st, fi, err := h.stat(file)
+		if absent(err) || err == nil && !fi.Mode().IsRegular() {
 			continue
 		}
 		h.mu.Lock()
-		c, known := h.tables[file]
+		c, known := h.indices[file]
 		h.mu.Unlock()
-		if known && c.sure && c.stamp == st {
+		if err == nil && known && c.sure && c.stamp == st {
 			return c.files, file, nil
 		}
 		break
@@ -126,7 +131,7 @@ func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error)
 		}
 	}
 	h.mu.Lock()
-	h.tables[file] = cachedTable{stamp: st, sure: !st.fresh(h.clk.Now()), files: n}
+	h.indices[file] = cachedIndex{stamp: st, sure: !st.fresh(h.clk.Now()), files: n}
 	h.mu.Unlock()
 	return n, file, nil
 }

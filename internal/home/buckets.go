@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// cachedTable is what was made of one file of buckets.
+// cachedTable is what was made of one registry of buckets.
 type cachedTable struct {
 	stamp   stamp
 	sure    bool
 	buckets []Bucket // sorted by key, each once
-	files   int64
 }
 
 // cachedBuckets are the distinct buckets, and what they were made of. The lists
@@ -115,12 +114,15 @@ func (b *Bucket) add(o Bucket) {
 // bucketsOf reads one registry, from memory if it is the same as before. One
 // that lists the same as an earlier source shares its list.
 func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []byte) ([]Bucket, error), sources [][]Bucket) ([]Bucket, error) {
-	st, _, there := h.stat(file)
+	st, _, err := h.stat(file)
 	h.mu.Lock()
 	c, known := h.tables[file]
 	h.mu.Unlock()
-	if !there {
+	if absent(err) {
 		return nil, nil
+	}
+	if err != nil {
+		return c.buckets, err
 	}
 	if known && c.sure && c.stamp == st {
 		return c.buckets, nil

@@ -81,10 +81,7 @@ func (h *Home) eachMark(ctx context.Context, f func(name, file string, st stamp)
 // eachFile is eachMark for the marks in a backend's own folder, where that is more than one plain file.
 func (h *Home) eachFile(name, spec string, f func(name, file string, st stamp)) {
 	for _, file := range h.specFiles(spec) {
-		st, _, there := h.stat(file)
-		if !there {
-			st = stamp{} // reading it says what is wrong
-		}
+		st, _, _ := h.stat(file) //nolint:errcheck // no stamp: reading it says what is wrong
 		f(name, file, st)
 	}
 }
@@ -145,15 +142,15 @@ func (h *Home) markFiles(name string) []string {
 // specFiles lists the files of marks in a backend's own folder: a file, or a folder of them.
 func (h *Home) specFiles(spec string) []string {
 	fi, err := h.root.Stat(spec)
-	if err != nil {
+	if absent(err) {
 		return nil
 	}
-	if !fi.IsDir() {
-		return []string{spec}
+	if err != nil || !fi.IsDir() {
+		return []string{spec} // reading it says what is wrong
 	}
 	entries, err := h.root.ReadDir(spec)
 	if err != nil {
-		return []string{spec} // reading it says what is wrong
+		return []string{spec} // as above
 	}
 	var files []string
 	for _, e := range entries {
@@ -186,15 +183,15 @@ func (h *Home) ReadDirty(ctx context.Context, name string) (*Dirty, error) {
 // readMark reads one file of marks, from memory if it is the same as before.
 // What can't be read at all is a mark that can't be parsed: it is no reason to lose the others.
 func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error) {
-	st, _, there := h.stat(file)
+	st, _, err := h.stat(file)
 	h.mu.Lock()
 	c, known := h.marks[file]
-	if !there {
+	if err != nil {
 		delete(h.marks, file)
 		delete(h.known, file)
 	}
 	h.mu.Unlock()
-	if !there {
+	if err != nil {
 		return h.outOfReach(file)
 	}
 	if known && c.sure && c.stamp == st {

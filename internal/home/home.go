@@ -43,6 +43,7 @@ type Home struct {
 	config  map[string]cachedConfig
 	rows    cached[[]RegistryRow]
 	tables  map[string]cachedTable
+	indices map[string]cachedIndex
 	buckets *cachedBuckets
 
 	// late looks after writers that had a file open across an exchange.
@@ -69,7 +70,7 @@ func Open(path string, o Options) (*Home, error) {
 	}
 	return &Home{root: root, clk: o.Clock, settle: o.Settle, limits: parquetfile.DefaultLimits(),
 		locks: map[string]*sync.Mutex{}, own: map[string]stamp{}, marks: map[string]markFile{}, known: map[string]map[string]knownAction{}, pins: map[string]cachedPins{},
-		config: map[string]cachedConfig{}, tables: map[string]cachedTable{}, closing: make(chan struct{})}, nil
+		config: map[string]cachedConfig{}, tables: map[string]cachedTable{}, indices: map[string]cachedIndex{}, closing: make(chan struct{})}, nil
 }
 
 // Path is the home's absolute path.
@@ -125,11 +126,12 @@ func (h *Home) read(ctx context.Context, name string, limit int64) ([]byte, stam
 	return data, stampOf(fi), nil
 }
 
-// stat gives the stamp of a file; false when there is none.
-func (h *Home) stat(name string) (stamp, fs.FileInfo, bool) {
+// stat gives the stamp of a file. An error tells that there is none only where absent says so: a disk
+// that fails knows nothing of its files.
+func (h *Home) stat(name string) (stamp, fs.FileInfo, error) {
 	fi, err := h.root.Stat(name)
 	if err != nil {
-		return stamp{}, nil, false
+		return stamp{}, nil, err
 	}
-	return stampOf(fi), fi, true
+	return stampOf(fi), fi, nil
 }

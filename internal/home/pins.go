@@ -36,15 +36,18 @@ func (h *Home) OpenPins(ctx context.Context, name string) ([]Pin, error) {
 
 func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	file := mappingFile(name)
-	st, _, there := h.stat(file)
+	st, _, err := h.stat(file)
 	h.mu.Lock()
 	c, known := h.pins[name]
-	if !there {
+	if absent(err) {
 		delete(h.pins, name)
 	}
 	h.mu.Unlock()
-	if !there {
+	if absent(err) {
 		return cachedPins{}, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
 	}
 	if known && c.counts.sure && c.counts.stamp == st {
 		return c, nil
@@ -58,7 +61,7 @@ func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	}
 	rows, err := parsePins(data, []string{"cid", "status", "created_at"}, h.limits)
 	if err != nil {
-		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
+		return c, fmt.Errorf("read %s: %w", file, err)
 	}
 	c = cachedPins{counts: PinCounts{ByStatus: map[string]int{}, stamp: st, sure: !st.fresh(h.clk.Now())}}
 	for _, p := range rows {

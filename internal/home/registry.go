@@ -16,12 +16,15 @@ var registryColumns = []string{"name", "type", "endpoint", "health_status", "las
 // ReadRegistry reads the backend registry, in any of its three schemas. An
 // unchanged file costs one stat; no file is no rows. On an error the last good rows come with it.
 func (h *Home) ReadRegistry(ctx context.Context) ([]RegistryRow, error) {
-	st, _, there := h.stat(fileRegistry)
+	st, _, err := h.stat(fileRegistry)
 	h.mu.Lock()
 	c := h.rows
 	h.mu.Unlock()
-	if !there {
+	if absent(err) {
 		return nil, nil
+	}
+	if err != nil {
+		return c.value, fmt.Errorf("read %s: %w", fileRegistry, err)
 	}
 	if c.set && c.stamp == st {
 		return c.value, nil
@@ -87,7 +90,7 @@ var healthColumns = []parquetfile.ColumnSpec{{Name: "name"}, {Name: "type"}, {Na
 func (h *Home) UpdateRegistry(ctx context.Context, updates []RegistryUpdate) error {
 	updates = slices.Clone(updates)
 	slices.SortFunc(updates, func(a, b RegistryUpdate) int { return strings.Compare(a.Name, b.Name) })
-	if _, _, there := h.stat(dirIndex); !there {
+	if _, _, err := h.stat(dirIndex); absent(err) {
 		return nil // upstream makes the folder; without it nobody reads a registry
 	}
 	err := h.replace(ctx, change{name: fileRegistry, limit: h.limits.FileBytes,
