@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ func (s *Service) update(name string, atStart bool) {
 	s.retarget(e)
 	if old == nil {
 		s.takeUp(e)
+	} else if e.cat != nil && !sameSettings(old, e.cat) {
+		s.tryNow(e)
+		e.blocked = nil
 	}
 	if after := e.healthState(); old != nil && old.Counted() && e.cat != nil && before != after && (before == status.HealthMisconfigured || after == status.HealthMisconfigured) {
 		s.healthChanged(e, before, after, cmp.Or(e.misconfigured, "its configuration was mended"))
@@ -131,6 +135,23 @@ func (s *Service) retarget(e *entry) {
 	e.changed = true
 }
 
+// sameSettings tells whether a backend is reached in the same way as before: not only its place, also its credentials.
+func sameSettings(a, b *catalog.Backend) bool {
+	if a.Config == nil || b.Config == nil || a.Config == b.Config {
+		return a.Config == b.Config
+	}
+	return a.Config.Content == b.Config.Content && reflect.DeepEqual(a.Config.Settings, b.Config.Settings)
+}
+
+// tryNow lets all that a backend waits with be tried at once, and a check too, where no work proves as much. The caller holds mu.
+func (s *Service) tryNow(e *entry) {
+	e.health.Reset()
+	for kind, a := range e.tries {
+		a.Next = time.Time{}
+		e.tries[kind] = a
+	}
+}
+
 // cancelWork ends the work of a backend at an item's border. Its mark stays as it is.
 func (s *Service) cancelWork(e *entry, why error) {
 	for _, t := range e.live {
@@ -186,7 +207,7 @@ func (s *Service) view(e *entry) plan.View {
 		}
 	}
 	for _, r := range e.asked {
-		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile})
+		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile && e.word(r)})
 	}
 	v.Backups = s.backupView(e)
 	return v

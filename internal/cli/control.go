@@ -86,9 +86,14 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 		return a.serve(ctx, ServeOptions{Verbose: verbose, PrivateBus: a.needsBus()})
 	}
 	u := a.unit()
-	byManager := u.state(ctx).loaded()
+	now := u.state(ctx)
+	byManager := now.loaded()
 	if byManager {
-		if err := u.systemctl(ctx, "start"); err != nil {
+		verb := "start"
+		if now.again() {
+			verb = "restart" // a start waits until the manager's own turn comes
+		}
+		if err := u.systemctl(ctx, verb); err != nil {
 			return a.notStarted(ctx, err)
 		}
 	} else if err := a.spawn(ctx, verbose); err != nil {

@@ -47,17 +47,19 @@ var indexColumns = []string{"path", "file_path", "cid", "ipfs_cid", "file_cid"}
 // indexOf reads the first VFS index of a bucket that there is; nil when there is none.
 func (h *Home) indexOf(ctx context.Context, b Bucket) (t *parquetfile.Table, st stamp, file string, err error) {
 	for _, file := range h.indexFiles(b) {
-		if _, fi, err := h.stat(file); absent(err) || err == nil && !fi.Mode().IsRegular() {
+		st, fi, there := h.stat(file)
+		if !there || !fi.Mode().IsRegular() {
 			continue
 		}
-		data, st, err := h.read(ctx, file, h.limits.FileBytes)
-		if err == nil {
-			t, err = parquetfile.Read(data, indexColumns, h.limits)
-		}
+		data, st2, err := h.read(ctx, file, h.limits.FileBytes)
 		if err != nil {
 			return nil, st, file, fmt.Errorf("read %s: %w", file, err)
 		}
-		return t, st, file, nil
+		t, err := parquetfile.Read(data, indexColumns, h.limits)
+		if err != nil {
+			return nil, st2, file, fmt.Errorf("read %s: %w", file, err)
+		}
+		return t, st2, file, nil
 	}
 	return nil, stamp{}, "", nil
 }
@@ -105,14 +107,14 @@ type cachedIndex struct {
 // bucketFiles counts the files of a bucket: 0 without an index, -1 where it can't be read.
 func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error) {
 	for _, file := range h.indexFiles(b) {
-		st, fi, err := h.stat(file)
-		if absent(err) || err == nil && !fi.Mode().IsRegular() {
+		st, fi, there := h.stat(file)
+		if !there || !fi.Mode().IsRegular() {
 			continue
 		}
 		h.mu.Lock()
 		c, known := h.indices[file]
 		h.mu.Unlock()
-		if err == nil && known && c.sure && c.stamp == st {
+		if known && c.sure && c.stamp == st {
 			return c.files, file, nil
 		}
 		break

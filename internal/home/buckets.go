@@ -114,15 +114,12 @@ func (b *Bucket) add(o Bucket) {
 // bucketsOf reads one registry, from memory if it is the same as before. One
 // that lists the same as an earlier source shares its list.
 func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []byte) ([]Bucket, error), sources [][]Bucket) ([]Bucket, error) {
-	st, _, err := h.stat(file)
+	st, there := h.look(file)
 	h.mu.Lock()
 	c, known := h.tables[file]
 	h.mu.Unlock()
-	if absent(err) {
+	if !there {
 		return nil, nil
-	}
-	if err != nil {
-		return c.buckets, err
 	}
 	if known && c.sure && c.stamp == st {
 		return c.buckets, nil

@@ -81,7 +81,10 @@ func (h *Home) eachMark(ctx context.Context, f func(name, file string, st stamp)
 // eachFile is eachMark for the marks in a backend's own folder, where that is more than one plain file.
 func (h *Home) eachFile(name, spec string, f func(name, file string, st stamp)) {
 	for _, file := range h.specFiles(spec) {
-		st, _, _ := h.stat(file) //nolint:errcheck // no stamp: reading it says what is wrong
+		st, _, there := h.stat(file)
+		if !there {
+			st = stamp{} // reading it says what is wrong
+		}
 		f(name, file, st)
 	}
 }
@@ -150,7 +153,7 @@ func (h *Home) specFiles(spec string) []string {
 	}
 	entries, err := h.root.ReadDir(spec)
 	if err != nil {
-		return []string{spec} // as above
+		return []string{spec} // reading it says what is wrong
 	}
 	var files []string
 	for _, e := range entries {
@@ -183,15 +186,15 @@ func (h *Home) ReadDirty(ctx context.Context, name string) (*Dirty, error) {
 // readMark reads one file of marks, from memory if it is the same as before.
 // What can't be read at all is a mark that can't be parsed: it is no reason to lose the others.
 func (h *Home) readMark(ctx context.Context, file string) (markFile, bool, error) {
-	st, _, err := h.stat(file)
+	st, _, there := h.stat(file)
 	h.mu.Lock()
 	c, known := h.marks[file]
-	if err != nil {
+	if !there {
 		delete(h.marks, file)
 		delete(h.known, file)
 	}
 	h.mu.Unlock()
-	if err != nil {
+	if !there {
 		return h.outOfReach(file)
 	}
 	if known && c.sure && c.stamp == st {
@@ -244,7 +247,8 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 		d.Actions += len(m.actions)
 		d.LastSync = later(d.LastSync, m.lastSync)
 		switch {
-		case m.empty:
+		case m.empty: // a hint, or the beginning of a mark that Python writes
+			d.Settling = d.Settling || h.unsettled(m)
 		case m.err != nil:
 			h.unparsed(d, m)
 		default:
@@ -261,8 +265,7 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 // unparsed is for a file that can't be parsed: it may be in the middle of being written; later it is a mark.
 // What is no file at all is never written to its end.
 func (h *Home) unparsed(d *Dirty, m *markFile) {
-	// A clock that went wrong makes files of the future, which would never settle.
-	if age := h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)); m.stamp.mtime != 0 && age.Abs() < h.settle && !errors.Is(m.err, fsys.ErrNotFile) {
+	if h.unsettled(m) && !errors.Is(m.err, fsys.ErrNotFile) {
 		d.Settling = true
 		return
 	}
@@ -272,6 +275,12 @@ func (h *Home) unparsed(d *Dirty, m *markFile) {
 	if m.stamp.mtime != 0 {
 		d.since(time.Unix(0, m.stamp.mtime))
 	}
+}
+
+// unsettled tells a file that may be in the middle of being written. A clock that went
+// wrong makes files of the future, which would never settle.
+func (h *Home) unsettled(m *markFile) bool {
+	return m.stamp.mtime != 0 && h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)).Abs() < h.settle
 }
 
 // summing collects CIDs, each once.

@@ -281,7 +281,7 @@ func (h *Home) lookNow(l *lateLook) {
 // putBack makes our change again where another program wrote over it. mine is how the file was
 // after the change. An error means that it is not whole yet.
 func (h *Home) putBack(c change, mine stamp) error {
-	if now, _, err := h.stat(c.name); c.keep == nil || err != nil || now == mine {
+	if now, _, there := h.stat(c.name); c.keep == nil || !there || now == mine {
 		return nil
 	}
 	again := c

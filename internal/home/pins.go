@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,18 +37,15 @@ func (h *Home) OpenPins(ctx context.Context, name string) ([]Pin, error) {
 
 func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	file := mappingFile(name)
-	st, _, err := h.stat(file)
+	st, there := h.look(file)
 	h.mu.Lock()
 	c, known := h.pins[name]
-	if absent(err) {
+	if !there {
 		delete(h.pins, name)
 	}
 	h.mu.Unlock()
-	if absent(err) {
+	if !there {
 		return cachedPins{}, nil
-	}
-	if err != nil {
-		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
 	}
 	if known && c.counts.sure && c.counts.stamp == st {
 		return c, nil
@@ -61,7 +59,7 @@ func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	}
 	rows, err := parsePins(data, []string{"cid", "status", "created_at"}, h.limits)
 	if err != nil {
-		return c, fmt.Errorf("read %s: %w", file, err)
+		return c, fmt.Errorf("read %s: %w", file, err) // c: the last good data
 	}
 	c = cachedPins{counts: PinCounts{ByStatus: map[string]int{}, stamp: st, sure: !st.fresh(h.clk.Now())}}
 	for _, p := range rows {
@@ -302,7 +300,7 @@ func keepPins(current []byte, backend string, updates []PinUpdate, now time.Time
 // editPin sets the cells of one row that differ.
 func editPin(e *parquetfile.Edit, t *parquetfile.Table, row int, u PinUpdate, now time.Time) {
 	set := func(col string, v any) {
-		if !t.Has(col) {
+		if !t.Settable(col) {
 			return
 		}
 		if e.Set[col] == nil {
@@ -316,18 +314,18 @@ func editPin(e *parquetfile.Edit, t *parquetfile.Table, row int, u PinUpdate, no
 		changed = true
 	}
 	old, _ := t.Column("metadata").String(row) //nolint:errcheck // null is empty
-	if meta := mergeMeta(old, u.Meta); meta != old {
+	if meta := mergeMeta(old, u.Meta); meta != old && t.Settable("metadata") {
 		set("metadata", meta)
 		changed = true
 	}
 	if changed {
-		set("updated_at", now.UTC().Format("2006-01-02T15:04:05.000000"))
+		set("updated_at", now.UTC())
 	}
 }
 
 func newPin(backend string, u PinUpdate, now time.Time) map[string]any {
 	return map[string]any{"cid": u.CID, "car_file_path": u.CARPath, "backend_name": backend,
-		"created_at": now.UTC().Format("2006-01-02T15:04:05.000000"), "status": u.Status, "metadata": mergeMeta("{}", u.Meta)}
+		"created_at": now.UTC(), "status": u.Status, "metadata": mergeMeta("{}", u.Meta)}
 }
 
 // mergeMeta merges keys into the JSON of a row; what is no JSON object stays as it is.
@@ -337,7 +335,9 @@ func mergeMeta(old string, meta map[string]any) string {
 	}
 	doc := map[string]any{}
 	if old != "" {
-		if err := json.Unmarshal([]byte(old), &doc); err != nil || doc == nil {
+		dec := json.NewDecoder(bytes.NewReader(standIn([]byte(old))))
+		dec.UseNumber() // as it is written: no float has all digits
+		if err := dec.Decode(&doc); err != nil || doc == nil || dec.More() {
 			return old
 		}
 	}
@@ -352,5 +352,5 @@ func mergeMeta(old string, meta map[string]any) string {
 	if err != nil {
 		return old
 	}
-	return string(out)
+	return pythons.Replace(string(out))
 }
