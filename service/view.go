@@ -178,6 +178,7 @@ func (s *Service) dropEntry(e *entry) {
 	for _, r := range e.asked {
 		s.db.DropRequest(r.ID)
 	}
+	s.network.Forget(e.endpoint)
 	delete(s.entries, e.name)
 	delete(s.errs, e.name)
 	delete(s.saved, e.name)
