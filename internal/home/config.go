@@ -159,17 +159,20 @@ func (c *Config) Endpoint() string {
 	return withoutCredentials(c.String(endpointKeys...))
 }
 
-// withoutCredentials cuts user, password and query out of an address.
+// withoutCredentials cuts user, password, query and fragment out of an address. A path has none of them.
 func withoutCredentials(s string) string {
+	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") || strings.HasPrefix(s, "file://") {
+		return s
+	}
 	u, err := url.Parse(s)
-	if err != nil {
-		_, after, found := strings.Cut(s, "@")
-		if found {
-			return after
+	if err != nil || u.Opaque != "" { // user:password@host, or what is no URL for its password
+		s = s[strings.LastIndexByte(s, '@')+1:]
+		if end := strings.IndexAny(s, "?#"); end >= 0 {
+			s = s[:end]
 		}
 		return s
 	}
-	if u.User == nil && u.RawQuery == "" {
+	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
 		return s
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
