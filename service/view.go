@@ -111,7 +111,7 @@ func (s *Service) retarget(e *entry) {
 	if e.cat == nil {
 		return
 	}
-	spec, err := specOf(e.cat)
+	spec, err := specOf(e.cat, s.opts.Paths.Home)
 	if err == nil && !types.Has(spec.Type) {
 		err = fmt.Errorf("type %q has no adapter yet (types that can be synced: %s); say enabled: false in its configuration to leave it to others", spec.Type, strings.Join(types.Names(), ", "))
 	}
