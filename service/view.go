@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 	"strings"
 	"time"
@@ -20,8 +19,6 @@ import (
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
-
-type fileInfo = fs.FileInfo
 
 // hold takes what the catalog says of a backend. The caller holds mu.
 func (s *Service) hold(e *entry, cat *catalog.Backend) {
@@ -71,9 +68,6 @@ func (s *Service) update(name string, atStart bool) {
 		s.cancelWork(e, errGone)
 	case old != nil && old.Config != nil && e.cat.Config == nil && e.misconfigured != "":
 		s.cancelWork(e, errUnconfigured) // a mark or its row still names it; it goes on should the file come back
-	}
-	if old != nil && e.cat != nil && old.Dirty != nil && e.cat.Dirty != nil && old.Dirty.Version != e.cat.Dirty.Version {
-		delete(e.tries, "") // nothing is remembered of a mark that is another one now
 	}
 	if !e.counted.counted {
 		s.recount(e) // one that comes is told before its tasks
