@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
 	}
 }
 
-func (s *Service) isOwn(rel string, fi fileInfo) bool {
+func (s *Service) isOwn(rel string, fi fs.FileInfo) bool {
 	s.mu.Lock()
 	h := s.home
 	s.mu.Unlock()
