@@ -278,7 +278,7 @@ func (m *monitor) everything(ctx context.Context) {
 	}
 }
 
-// readMarks reads the marks of the named backends, or of all: whoever asks for a sync
+// readMarks reads the marks of the named backends, or of all: whoever asks
 // just after a mark was written means that mark, which the monitor may not have read yet.
 func (s *Service) readMarks(ctx context.Context, names []string) {
 	s.mu.Lock()
@@ -301,7 +301,7 @@ func (s *Service) readMarks(ctx context.Context, names []string) {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
-		s.log.WithError(err).Warn("dirty marks could not be read before a sync; what is known of them counts")
+		s.log.WithError(err).Warn("dirty marks could not be read; what is known of them counts")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
