@@ -105,7 +105,7 @@ func (s *Service) backend(e *entry) status.Backend {
 	if d := e.cat.Dirty; d != nil {
 		b.LastSync = later(b.LastSync, d.LastSync)
 		if d.IsDirty {
-			b.PendingActions, b.DirtySince = uint64(d.Unsynced), d.Since //nolint:gosec // a count
+			b.PendingActions, b.DirtySince = uint64(d.Pending()), d.Since //nolint:gosec // a count
 		}
 	}
 	if b.Dirty {

@@ -172,7 +172,7 @@ func (s *Service) InsightsJSON(ctx context.Context) ([]byte, error) {
 				f.Backends = append(f.Backends, s.backend(e))
 			}
 			if d := e.cat.Dirty; d != nil && (d.Actions > 0 || d.IsDirty) {
-				f.DirtyActions[name] = status.DirtyFact{Total: d.Actions, Unsynced: d.Unsynced, IsDirty: d.IsDirty}
+				f.DirtyActions[name] = status.DirtyFact{Total: d.Actions, Unsynced: d.Pending(), IsDirty: d.IsDirty}
 			}
 		}
 	}

@@ -179,7 +179,7 @@ func (s *Service) recount(e *entry) {
 	case next.dirty && e.announced != e.cat.Dirty.Version:
 		e.announced = e.cat.Dirty.Version
 		s.noteDirty(e)
-		s.tell(status.Event{Kind: status.BackendDirty, Backend: e.name, N: uint64(e.cat.Dirty.Unsynced)})
+		s.tell(status.Event{Kind: status.BackendDirty, Backend: e.name, N: uint64(e.cat.Dirty.Pending())})
 	case old.dirty && !next.dirty:
 		e.announced = ""
 		if next.counted || !next.cat.IsDirty() { // else it is gone, with its mark as it is

@@ -28,7 +28,11 @@ func (s *Service) tell(ev status.Event) {
 	l := s.log.WithField(logging.FieldBackend, ev.Backend)
 	switch ev.Kind {
 	case status.BackendDirty:
-		l.WithField(logging.FieldMessageID, logging.IDBackendDirty).Infof("dirty, unsynced actions: %d", ev.N)
+		text := "dirty, and its mark names no actions"
+		if ev.N > 0 {
+			text = fmt.Sprintf("dirty, unsynced actions: %d", ev.N)
+		}
+		l.WithField(logging.FieldMessageID, logging.IDBackendDirty).Info(text)
 	case status.BackendClean:
 		l.WithField(logging.FieldMessageID, logging.IDBackendClean).Info("clean: its mark is cleared")
 	case status.BackendHealth:

@@ -66,7 +66,7 @@ func (t *totals) home(name string, b *catalog.Backend, n int) {
 		return
 	}
 	if b.Dirty != nil {
-		t.pending += n * b.Dirty.Unsynced
+		t.pending += n * b.Dirty.Pending()
 	}
 	t.pins.add(name, b.Pins, n)
 }

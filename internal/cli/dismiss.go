@@ -52,7 +52,7 @@ func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) err
 		return err
 	}
 	b := v.Details[visible(name)]
-	if b.Pending == 0 {
+	if !b.Dirty {
 		return nil // it says so itself
 	}
 	again := a.name + " dismiss --yes " + human.Argument(name)
@@ -62,7 +62,11 @@ func (a *app) askDismiss(ctx context.Context, c *client.Client, name string) err
 	for _, why := range b.why() {
 		a.note(why)
 	}
-	fmt.Fprintf(a.env.Stderr, "%s of %s will never be done. Give up? [y/N] ", human.Count(b.Pending, "unsynced action", "unsynced actions"), visible(name))
+	what := "What the mark of " + visible(name) + " asks for"
+	if b.Pending > 0 {
+		what = human.Count(b.Pending, "unsynced action", "unsynced actions") + " of " + visible(name)
+	}
+	fmt.Fprint(a.env.Stderr, what+" will never be done. Give up? [y/N] ")
 	answer := make(chan string, 1)
 	go func() { // it ends with the process where nobody answers
 		line, _ := bufio.NewReader(a.env.Stdin).ReadString('\n') //nolint:errcheck // no answer is no

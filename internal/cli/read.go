@@ -203,7 +203,10 @@ func (a *app) backendsCommand() *cobra.Command {
 		for _, b := range all {
 			state := "clean"
 			if b.Dirty {
-				state = fmt.Sprintf("dirty (%d)", b.PendingActions)
+				state = "dirty"
+				if b.PendingActions > 0 {
+					state = fmt.Sprintf("dirty (%d)", b.PendingActions)
+				}
 			}
 			if b.Blocked != "" {
 				state += ", blocked"

@@ -221,7 +221,11 @@ func (a *app) standing(b backendView, detailed bool) []string {
 		if b.DirtySince != nil {
 			text += " for " + a.span(b.DirtySince)
 		}
-		words = append(words, a.style.warn(text)+" ("+human.Count(b.Pending, "action", "actions")+")")
+		text = a.style.warn(text)
+		if b.Pending > 0 {
+			text += " (" + human.Count(b.Pending, "action", "actions") + ")"
+		}
+		words = append(words, text)
 	} else if detailed {
 		words = append(words, "clean")
 	}

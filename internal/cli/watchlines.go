@@ -91,7 +91,10 @@ func eventText(e status.Happening) string {
 	}
 	switch e.Event {
 	case "backend_dirty":
-		return fmt.Sprintf("%s is dirty, unsynced actions: %v", e.Backend, f["pending"])
+		if text := fmt.Sprint(f["pending"]); text != "0" {
+			return fmt.Sprintf("%s is dirty, unsynced actions: %s", e.Backend, text)
+		}
+		return e.Backend + " is dirty, and its mark names no actions"
 	case "backend_clean":
 		return e.Backend + " is clean"
 	case "backend_health":

@@ -270,7 +270,7 @@ func (h *Home) unparsed(d *Dirty, m *markFile) {
 		return
 	}
 	d.IsDirty, d.Whole = true, true
-	d.Unsynced++
+	d.Unsynced, d.Bare = d.Unsynced+1, d.Bare+1
 	d.Problems = append(d.Problems, Problem{File: m.file, Err: m.err})
 	if m.stamp.mtime != 0 {
 		d.since(time.Unix(0, m.stamp.mtime))
@@ -297,6 +297,7 @@ func (s *summing) add(m *markFile) {
 	s.d.IsDirty = true
 	s.d.Unsynced += n
 	if len(m.actions) == 0 {
+		s.d.Bare++
 		s.d.since(m.updated)
 		s.cids(m.affected)
 		if len(m.affected) == 0 {

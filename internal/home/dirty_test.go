@@ -555,3 +555,16 @@ func TestAnEmptyMarkSettlesToAHint(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// What is left to do is counted apart from the actions that are there: a mark may have none.
+func TestAMarkWithoutActionsHasNoPendingOnes(t *testing.T) {
+	h := newHome(t)
+	h.put(t, dirState+"/nas_dirty.json", `{"is_dirty": true, "reason": "pins_changed"}`)
+	if d := h.dirty(t, "nas"); !d.IsDirty || d.Unsynced != 1 || d.Pending() != 0 || d.Actions != 0 {
+		t.Errorf("%+v", d)
+	}
+	h.put(t, dirMarks+"/nas_dirty.json", `{"is_dirty": true, "pending_actions": [{"cids": ["QmA"], "synced": false}, {"cids": ["QmB"]}, {"cids": ["QmC"], "synced": true}]}`)
+	if d := h.dirty(t, "nas"); d.Unsynced != 3 || d.Pending() != 2 || d.Actions != 3 {
+		t.Errorf("%+v", d)
+	}
+}

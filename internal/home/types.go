@@ -29,8 +29,10 @@ type Dirty struct {
 	// IsDirty: an unsynced action somewhere, or a mark that is set without
 	// actions, or a non-empty file that can't be parsed though its settle time is over.
 	IsDirty bool
-	// Unsynced counts the actions that are not synced; a mark set without actions counts one.
+	// Unsynced counts what is left to do: the actions that are not synced, and one for each mark of Bare.
 	Unsynced int
+	// Bare counts the marks that are set without actions, or can't be parsed.
+	Bare int
 	// CIDs are those of the unsynced actions that ask for content to be stored, each once, oldest first.
 	CIDs []string
 	// Removes are the CIDs of unsynced explicit unpin actions.
@@ -53,6 +55,9 @@ type Dirty struct {
 	// files are the ones that were read, so that clearing touches what was seen and nothing that came later.
 	files map[string]seenFile
 }
+
+// Pending counts the actions that are not synced.
+func (d *Dirty) Pending() int { return d.Unsynced - d.Bare }
 
 // StillSettling is what is known of marks while one of their files is being written: as before, and to be looked at again.
 func (d *Dirty) StillSettling() *Dirty {

@@ -172,7 +172,10 @@ func ofMark(b Backend) []issue {
 		return nil
 	}
 	what, sync := "backend "+b.Name, "ipfs-kit-intelligent sync --backend "+human.Shell(b.Name)
-	waits := fmt.Sprintf("%s has unsynced actions: %d", what, b.PendingActions)
+	waits := what + " has a mark that names no actions"
+	if b.PendingActions > 0 {
+		waits = fmt.Sprintf("%s has unsynced actions: %d", what, b.PendingActions)
+	}
 	switch {
 	case b.Blocked != "" && !WantsContent(b.Blocked):
 		return issueOf(b, SeverityWarning, "backend-blocked", what+" is dirty, and its sync waits for a person", b.Blocked,

@@ -140,7 +140,7 @@ type Backend struct {
 	Health string
 	// Dirty says that a mark stands: something is to be synced.
 	Dirty bool
-	// PendingActions counts the unsynced actions of its marks.
+	// PendingActions counts the unsynced actions of its marks; a mark may have none.
 	PendingActions uint64
 	// Blocked says what it is dirty and waits for; empty: nothing blocks it.
 	Blocked string
