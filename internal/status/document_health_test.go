@@ -74,6 +74,35 @@ func TestAHomeThatCantBeServedIsNotSaidToBeAway(t *testing.T) {
 	}
 }
 
+// What is known of backends is old while the home is away: that comes first.
+func TestAHomeThatWentAwayIsToldBeforeItsBackends(t *testing.T) {
+	gone := Manager{Home: "/home", State: StateWaiting, StateReason: HomeAbsent, Backends: 1}
+	doc, err := HealthDocument(Facts{Manager: gone, Backends: []Backend{{Name: "nas", Health: HealthUnhealthy, ErrorCount: 3, LastError: "away"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := strings.Index(string(doc), "/home went away"), strings.Index(string(doc), "backend nas can't be used now")
+	if first < 0 || second < first {
+		t.Errorf("%s", doc)
+	}
+	d := Diagnose(1, []Finding{{Code: "backend-unhealthy", Severity: SeverityError}, {Code: "home-unreadable", Severity: SeverityError}})
+	if d.Findings[0].Code != "home-unreadable" {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Who removes a backend's file finds its row in the registry still served.
+func TestABackendWhoseFileIsGoneIsSaidHowToEnd(t *testing.T) {
+	b := Backend{Name: "nas", Health: HealthUnhealthy, ErrorCount: 3, LastError: "away", Filesystem: true}
+	if got := healthOf(t, b)["backend-unhealthy"].Recommendation; !strings.Contains(got, "echo 'enabled: false' >/home/backends/nas.yaml") {
+		t.Error(got)
+	}
+	b.ConfigFile = "/home/backends/nas.yaml"
+	if got := healthOf(t, b)["backend-unhealthy"].Recommendation; strings.Contains(got, "enabled") {
+		t.Error(got)
+	}
+}
+
 // Content that is brought helps only the one that waits for content.
 func TestWhatABlockedBackendWaitsForIsTold(t *testing.T) {
 	for blocked, want := range map[string]string{
