@@ -92,6 +92,19 @@ grep -q 'started too often' ~/err && grep -q '^Next: see why it ended: ipfs-kit-
 `)
 }
 
+// Who masked the unit wants no service: none in the background either.
+func TestAMaskedUnitIsNotStartedInAnotherWay(t *testing.T) {
+	boxed(t, "", boxHelpers+`
+K=ipfs-kit-intelligent
+systemctl --user mask $U 2>/dev/null
+$K start -d 2>~/err && fail "it was started" || [ $? = 1 ] || fail "$(cat ~/err)"
+grep -q 'its unit is masked' ~/err || fail "no reason: $(cat ~/err)"
+$K status 2>~/err && fail "it runs" || [ $? = 3 ] || fail "$(cat ~/err)"
+eval "$(sed -n 's/^Next: \(.*\), then .*/\1/p' ~/err)" 2>/dev/null
+$K start -d || fail "not started after what status said: $(cat ~/err)"
+`)
+}
+
 // Between its end and the new start that the manager makes by itself, all commands say so.
 func TestWhileSystemdStartsItAgainThatIsSaid(t *testing.T) {
 	boxed(t, "", boxHelpers+`

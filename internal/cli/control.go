@@ -86,7 +86,11 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 		return a.serve(ctx, ServeOptions{Verbose: verbose, PrivateBus: a.needsBus()})
 	}
 	u := a.unit()
-	byManager := u.state(ctx).loaded()
+	state := u.state(ctx)
+	if state.masked() {
+		return &fault{code: ExitFailed, err: errors.New("start the service: " + state.lastEnd()), next: u.unmask()}
+	}
+	byManager := state.loaded()
 	if byManager {
 		if err := u.systemctl(ctx, "start"); err != nil {
 			return a.notStarted(ctx, err)

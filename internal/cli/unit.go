@@ -56,6 +56,17 @@ func (u unit) state(ctx context.Context) unitState {
 // loaded says that there is a manager, and that it knows the unit.
 func (s unitState) loaded() bool { return s["LoadState"] == "loaded" }
 
+// masked says that somebody forbade the manager to start it.
+func (s unitState) masked() bool { return s["LoadState"] == "masked" }
+
+// unmask is what takes that back.
+func (u unit) unmask() string {
+	if u.system {
+		return "sudo systemctl unmask " + unitName
+	}
+	return "systemctl --user unmask " + unitName
+}
+
 // active says that the manager runs it, or is about to.
 func (s unitState) active() bool {
 	switch s["ActiveState"] {
@@ -81,7 +92,10 @@ func (s unitState) ended(status int) bool {
 
 // lastEnd says in words why it ended last; empty where nothing is known.
 func (s unitState) lastEnd() string {
-	if !s.loaded() {
+	switch {
+	case s.masked():
+		return "its unit is masked, so that nothing starts it"
+	case !s.loaded():
 		return ""
 	}
 	again := ""

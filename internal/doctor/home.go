@@ -85,7 +85,7 @@ func (v *visit) readHome(ctx context.Context) {
 	}
 	for _, p := range v.cat.Problems() {
 		if !configs[p.File] {
-			v.unreadable(p, "mend it, or put back a good copy")
+			v.unreadable(p, home.Mend(p.File))
 		}
 	}
 	if got.errs != nil && len(problems) == 0 {

@@ -224,7 +224,7 @@ func homeIssues(f Facts) []issue {
 		}
 		file := filepath.Join(f.Manager.Home, p.File)
 		out = append(out, issue{SeverityError, "file-unreadable", nil, file + " can't be read", p.Error,
-			"see what is in it: ipfs-kit-intelligent inspect " + human.Shell(file), nil})
+			"see what is in it: ipfs-kit-intelligent inspect " + human.Shell(file) + "; " + p.Mend, nil})
 	}
 	due, overdue := 0, 0
 	for _, b := range f.Buckets {

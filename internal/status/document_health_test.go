@@ -53,7 +53,7 @@ func TestASyncThatFailsIsAWarningThoughChecksGoWell(t *testing.T) {
 
 func TestAWrongConfigurationIsToldOnce(t *testing.T) {
 	b := Backend{Name: "nas", Health: HealthMisconfigured, LastError: "backends/nas.yaml: line 2: what is that; mend backends/nas.yaml"}
-	got := healthOf(t, b, ProblemFact{"backends/nas.yaml", "backends/nas.yaml: line 2: what is that"})
+	got := healthOf(t, b, ProblemFact{"backends/nas.yaml", "backends/nas.yaml: line 2: what is that", ""})
 	if len(got) != 1 || got["backend-misconfigured"].What == "" {
 		t.Errorf("%+v", got)
 	}
@@ -61,7 +61,7 @@ func TestAWrongConfigurationIsToldOnce(t *testing.T) {
 	if got := healthOf(t, b); len(got) != 1 || !strings.Contains(got["backend-misconfigured"].Recommendation, "dismiss nas") {
 		t.Errorf("%+v", got)
 	}
-	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" {
+	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn", "make it anew"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" || !strings.HasSuffix(got["file-unreadable"].Recommendation, "; make it anew") {
 		t.Errorf("%+v", got)
 	}
 }
