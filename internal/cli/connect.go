@@ -189,7 +189,7 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 	case u.again():
 		next = "see why it ended: " + a.name + " logs -n 20"
 	case u.masked():
-		next = unit.unmask() + ", then " + next
+		next = unit.typed("unmask") + ", then " + next
 	case u.starting():
 		next = a.name + " wait --for ready"
 	case u.ended(ExitConfig):

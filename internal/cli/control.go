@@ -88,7 +88,7 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 	u := a.unit()
 	state := u.state(ctx)
 	if state.masked() {
-		return &fault{code: ExitFailed, err: errors.New("start the service: " + state.lastEnd()), next: u.unmask()}
+		return &fault{code: ExitFailed, err: errors.New("start the service: " + state.lastEnd()), next: u.typed("unmask")}
 	}
 	byManager := state.loaded()
 	if byManager {
