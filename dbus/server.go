@@ -74,7 +74,7 @@ func (s *Server) callContext() context.Context {
 }
 
 // lastWords is how long a bus may take to read what is told at the end.
-const lastWords = time.Second
+const lastWords = 3 * time.Second
 
 const (
 	reconnectMin = time.Second

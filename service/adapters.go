@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
-	"strings"
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/backend/types"
@@ -31,21 +29,7 @@ func specOf(b *catalog.Backend) (types.Spec, error) {
 		return types.Spec{}, misconfigured(b.Name, fmt.Errorf("it has no configuration, and its registry row has no endpoint"),
 			fmt.Sprintf("configure it in backends/%s.yaml", b.Name))
 	}
-	row := *b.Row
-	spec := types.Spec{Name: b.Name, Type: home.CanonicalType(row.Type)}
-	if path := strings.TrimPrefix(row.Endpoint, "file://"); filepath.IsAbs(path) {
-		spec.RootPath = path
-	}
-	spec.String = func(keys ...string) string {
-		for _, k := range keys {
-			switch k {
-			case "endpoint", "url", "api_url", "path", "base_path":
-				return row.Endpoint
-			}
-		}
-		return ""
-	}
-	return spec, nil
+	return types.OfRow(b.Name, home.CanonicalType(b.Row.Type), b.Row.Endpoint), nil
 }
 
 func misconfigured(name string, err error, hint string) error {

@@ -50,7 +50,7 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.home, s.unlock, s.cat = h, unlock, cat
-	s.cars, s.mapped = backend.NewLane(carReaders, s.clk), backend.NewLane(carReaders, s.clk)
+	s.cars, s.mapped = backend.NewLane(carReaders, s.clk), newCarLanes(h.Path(), s.clk)
 	s.homeID = homeID(h.Path())
 	s.lastScan = s.clk.Now()
 	delete(s.trouble, "home")

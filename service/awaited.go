@@ -50,7 +50,7 @@ const fileLook = 10 * time.Second
 // lookForFiles lets those look again whose files have come: a disk with CARs was mounted.
 func (s *Service) lookForFiles(ctx context.Context, beat func()) {
 	s.mu.Lock()
-	h, lane, files := s.home, s.mapped, map[string][]string{}
+	h, lanes, files := s.home, s.mapped, map[string][]string{}
 	for _, name := range s.totals.blocked {
 		if e := s.entries[name]; e.blocked != nil && len(e.blocked.Files) > 0 {
 			files[name] = e.blocked.Files
@@ -62,7 +62,7 @@ func (s *Service) lookForFiles(ctx context.Context, beat func()) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, fileLook)
 	defer cancel()
-	open := pinsync.InLane(lane, fileLook, h.OpenCARPath)
+	open := pinsync.InLane(lanes.of, fileLook, h.OpenCARPath)
 	came := map[string]bool{} // several may wait for one
 	for name, list := range files {
 		for _, file := range list {

@@ -43,11 +43,7 @@ func TestCommandsOnAMachineWithoutSystemdAndWithoutABus(t *testing.T) {
 	cid := w.car(1)
 	missing, _ := w.content(99)
 	dir := filepath.Dir(w.home)
-	run, err := os.MkdirTemp("", "ikk") // the name of a socket must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(run)
+	run := shortDir(t)
 	u := user{t, program(t), []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "XDG_RUNTIME_DIR=" + run, "IPFS_KIT_HOME=" + w.home}}
 	expect := func(code int, want string, args ...string) {
 		t.Helper()
@@ -61,9 +57,9 @@ func TestCommandsOnAMachineWithoutSystemdAndWithoutABus(t *testing.T) {
 	expect(0, "Started", "start", "--detach")
 	defer u.types("stop")
 	expect(0, "runs already", "start", "--detach")
-	expect(0, "", "wait", "--for", "healthy", "--timeout", "20s")
+	expect(0, "", "wait", "--for", "healthy", "--timeout", "5m")
 	w.mark("nas", cid)
-	expect(0, "done", "sync", "--wait", "--timeout", "20s", "--backend", "nas")
+	expect(0, "done", "sync", "--wait", "--timeout", "5m", "--backend", "nas")
 	if !w.stored(root, cid) {
 		t.Error("nothing was copied")
 	}
@@ -87,14 +83,14 @@ func TestCommandsOnAMachineWithoutSystemdAndWithoutABus(t *testing.T) {
 	expect(0, "nothing was done", "sync", "--dry-run")
 
 	w.mark("nas", missing)
-	out, errOut, code := u.types("sync", "--wait", "--timeout", "20s", "--backend", "nas")
+	out, errOut, code := u.types("sync", "--wait", "--timeout", "5m", "--backend", "nas")
 	if code != 1 && code != 5 || !strings.Contains(out, "no source for 1 pin") {
 		t.Errorf("content that nobody has: exit %d\n%s%s", code, out, errOut)
 	}
 	expect(4, "no source", "health")
 	expect(6, "timed out", "wait", "--for", "clean", "--timeout", "300ms")
 	expect(0, "given up", "dismiss", "--yes", "nas")
-	expect(0, "", "wait", "--for", "clean", "--timeout", "10s")
+	expect(0, "", "wait", "--for", "clean", "--timeout", "5m")
 
 	for _, args := range [][]string{{"status", "--json"}, {"insights", "-j"}, {"health", "--json-output"}, {"tasks", "--json"}, {"errors", "--json"}, {"backends", "--json"}, {"explain", "nas", "--json"}, {"where", cid, "--json"}} {
 		if out, errOut, _ := u.types(args...); !json.Valid([]byte(out)) {

@@ -18,16 +18,10 @@ import (
 	"ipfskit.org/intelligent/internal/testenv"
 )
 
-// program builds the real one, once for a test.
+// program is the real one.
 func program(t testing.TB) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "ipfs-kit-intelligent")
-	cmd := exec.Command("go", "build", "-o", bin, "./cmd/ipfs-kit-intelligent")
-	cmd.Dir, cmd.Env = testenv.Source(t), append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return bin
+	return filepath.Join(programs(t, ""), "ipfs-kit-intelligent")
 }
 
 // process starts the real program on the world's home, without a bus.
@@ -36,9 +30,7 @@ func (w *world) process(bin string) *exec.Cmd {
 	dir := filepath.Dir(w.home)
 	cmd := exec.Command(bin, "run", "--bus", "unix:path="+dir+"/no-bus")
 	cmd.Env = []string{"HOME=" + dir, "IPFS_KIT_HOME=" + w.home, "XDG_STATE_HOME=" + dir + "/state", "XDG_RUNTIME_DIR=" + dir + "/run", "PATH=" + os.Getenv("PATH")}
-	if testing.Verbose() {
-		cmd.Stderr = os.Stderr
-	}
+	cmd.Stderr = &w.log
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -110,16 +102,8 @@ func TestKillsAtRandomMomentsLoseNothingAndClearNothingEarly(t *testing.T) {
 		check(false)
 	}
 	cmd := w.process(bin)
-	limit := time.Now().Add(time.Minute)
-	for _, whole := w.markState("nas"); !whole; _, whole = w.markState("nas") {
-		if time.Now().After(limit) {
-			t.Fatal("the mark is not cleared a minute after the last kill")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	for _, served := home.ServedBy(w.home); !served; _, served = home.ServedBy(w.home) {
-		time.Sleep(10 * time.Millisecond)
-	}
+	w.until("the mark is cleared after the last kill", func() bool { _, whole := w.markState("nas"); return whole })
+	w.until("the home is held", func() bool { _, served := home.ServedBy(w.home); return served })
 	cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v", err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ipfskit.org/intelligent/internal/catalog"
 	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/pinindex"
 	"ipfskit.org/intelligent/internal/status"
@@ -130,7 +131,10 @@ func (m *monitor) change(ctx context.Context, c watch.Change) error {
 	}
 	switch {
 	case c.Home && c.There:
-		return m.s.attach(ctx, m.p)
+		if err := m.s.attach(ctx, m.p); err != nil {
+			return err
+		}
+		m.settleAll()
 	case c.Home:
 		m.s.sawAbsent(m.s.opts.Paths.Home)
 		m.s.detach(status.HomeAbsent)
@@ -209,16 +213,35 @@ func (m *monitor) mark(ctx context.Context, name string) {
 		}
 		return
 	}
-	if b, ok := cat.Get(name); ok && b.Dirty != nil && b.Dirty.Settling {
-		m.settling[name] = true
-		m.timer.Reset(m.s.config().Settle + 100*time.Millisecond)
-	}
+	m.lookAgain(cat, name)
 	if !changed || !m.p.Alive() {
 		return
 	}
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	m.s.update(name, false)
+}
+
+// lookAgain has those of some names looked at after the settle time that have a file which may be in the middle of being written.
+func (m *monitor) lookAgain(cat *catalog.Catalog, names ...string) {
+	for _, name := range names {
+		if b, ok := cat.Get(name); ok && b.Dirty != nil && b.Dirty.Settling {
+			if len(m.settling) == 0 { // else it runs, and those that come later put it off no more
+				m.timer.Reset(m.s.config().Settle + 100*time.Millisecond)
+			}
+			m.settling[name] = true
+		}
+	}
+}
+
+// settleAll is lookAgain for a home that was just read.
+func (m *monitor) settleAll() {
+	m.s.mu.Lock()
+	cat, open := m.s.cat, m.s.home != nil
+	m.s.mu.Unlock()
+	if open {
+		m.lookAgain(cat, cat.Names()...)
+	}
 }
 
 // settled looks again at files that could not be parsed.
@@ -246,12 +269,7 @@ func (m *monitor) everything(ctx context.Context) {
 	if !m.p.Alive() {
 		return
 	}
-	for _, name := range names {
-		if b, ok := cat.Get(name); ok && b.Dirty != nil && b.Dirty.Settling {
-			m.settling[name] = true
-			m.timer.Reset(m.s.config().Settle + 100*time.Millisecond)
-		}
-	}
+	m.lookAgain(cat, names...)
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	for _, name := range names {

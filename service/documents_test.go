@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"ipfskit.org/intelligent/dbus"
 	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/status"
 	"ipfskit.org/intelligent/internal/testenv"
@@ -518,4 +520,38 @@ func TestStatusListsAHundredAndCountsAll(t *testing.T) {
 	if v := get(false, nil, status.HealthMisconfigured); len(v.Details) != 100 || v.Count != n || !v.Truncated {
 		t.Errorf("of a state: %d details of %d", len(v.Details), v.Count)
 	}
+}
+
+// A mark that is torn when the service begins, or that alone names its backend, counts when it had its time to settle.
+func TestATornMarkCountsOnceItSettled(t *testing.T) {
+	w := newWorld(t)
+	w.configure("intervals: {dirty: 1h, metadata: 1h}\n") // whose looks at everything would find it, too
+	w.backend("nas")
+	w.put("backend_index/dirty_metadata/nas_dirty.json", `{"is_`)
+	w.start()
+	w.until("the one of before", func() bool { return w.dirty("nas") })
+	w.put("backend_state/unknown_dirty.json", `{"is_`)
+	w.until("the one that nothing else names", func() bool { return w.dirty("unknown") })
+	var problems struct{ Problems []struct{ File string } }
+	doc, err := w.s.StatusJSON(t.Context(), dbus.StatusOptions{})
+	if err := errors.Join(err, json.Unmarshal(doc, &problems)); err != nil || len(problems.Problems) != 2 {
+		t.Errorf("%v, %+v", err, problems)
+	}
+}
+
+// A mark that alone named its backend takes that along; who listens hears all the same that it is clean.
+func TestTheEndOfAMarkThatAloneNamesItsBackendIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	file := "backend_index/dirty_metadata/ghost_dirty.json"
+	w.put(file, `{"backend_name": "ghost", "is_dirty": true, "pending_actions": [{"cids": ["QmA"], "synced": false}]}`)
+	w.until("the mark", func() bool { return w.dirty("ghost") })
+	if err := os.Remove(filepath.Join(w.home, file)); err != nil {
+		t.Fatal(err)
+	}
+	w.until("its end", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(w.seen, func(ev status.Event) bool { return ev.Kind == status.BackendClean && ev.Backend == "ghost" })
+	})
 }

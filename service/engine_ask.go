@@ -133,6 +133,9 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 		e.asked = append(e.asked, *r)
 		s.tryNow(e) // a person's word resets the wait
 		e.blocked = nil
+		if len(e.tries) > 0 {
+			s.save(e) // so that it is not waited for after a restart either
+		}
 		s.look(e)
 	}
 	return ids, late
@@ -151,7 +154,11 @@ func (s *Service) Sync(ctx context.Context, names []string, reconcile bool) ([]u
 		}
 		return s.all(func(e *entry) bool { return (e.counted.dirty || reconcile) && e.misconfigured == "" }), nil
 	}, func(e *entry) request {
-		return request{Kind: status.KindPinSync, Reconcile: reconcile || len(names) > 0 && !e.counted.dirty, Removals: reconcile && len(names) > 0}
+		r := request{Kind: status.KindPinSync, Reconcile: reconcile || len(names) > 0 && !e.counted.dirty, Target: e.target}
+		if reconcile && len(names) > 0 {
+			r.Removals = e.removals()
+		}
+		return r
 	})
 }
 
@@ -265,6 +272,9 @@ func (s *Service) Dismiss(ctx context.Context, name string) (uint64, error) {
 	if e, ok := s.entries[name]; ok {
 		e.blocked = nil
 		delete(e.tries, status.KindPinSync)
+		if t := e.live[status.KindPinSync]; t != nil && t.cancel == nil {
+			s.answer(e, t, nil) // what was said about it is over with it
+		}
 		s.update(name, false)
 	}
 	s.log.WithField(logging.FieldBackend, name).Infof("%s given up by a person's word", human.Count(dirty.Unsynced, "action was", "actions were"))

@@ -33,7 +33,7 @@ func (s *Service) ExplainJSON(_ context.Context, name string) ([]byte, error) {
 	if s.paused {
 		d.Why = append([]string{"the service is paused: nothing new begins"}, d.Why...)
 	}
-	d.Why = append(d.Why, configuredBy(b))
+	d.Why = append(d.Why, fmt.Sprintf("among tasks of one priority it is served as %d, by the priority of its configuration: 100 is usual, lower goes first", priorityOf(e)), configuredBy(b))
 	s.mu.Unlock()
 	var wants []status.Want
 	for _, w := range d.Wants {
@@ -147,7 +147,7 @@ func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bo
 			}
 			one, done := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s; what a sync does is seen with: ipfs-kit-intelligent sync --wait", limit))
 			defer done()
-			plans[i] = s.planOne(one, e.name, whole(e))
+			plans[i] = s.planOne(one, e.name, whole(e), reconcile && len(names) > 0)
 		})
 	}
 	asked.Wait()
@@ -163,8 +163,8 @@ const (
 	plansAtOnce = 32
 )
 
-// planOne is the plan of one backend; a panic in it is an error of this plan alone.
-func (s *Service) planOne(ctx context.Context, name string, reconcile bool) (p status.Plan) {
+// planOne is the plan of one backend, as if a sync of it were asked for now; a panic in it is an error of this plan alone.
+func (s *Service) planOne(ctx context.Context, name string, reconcile, removals bool) (p status.Plan) {
 	p = status.Plan{Backend: name, Mode: string(plan.Delta)}
 	defer func() {
 		if v := recover(); v != nil {
@@ -184,14 +184,10 @@ func (s *Service) planOne(ctx context.Context, name string, reconcile bool) (p s
 		return p
 	}
 	defer a.Close() //nolint:errcheck // nothing was written
-	t := &task{Task: status.Task{Backend: name}}
-	job, _, err := s.syncJob(t, a, newPulse(s.clk, func() {}))
+	job, err := s.plannedJob(name, a, reconcile, removals)
 	if err != nil {
 		fail(err)
 		return p
-	}
-	if reconcile {
-		job.Mode = pinsync.Reconcile
 	}
 	if job.Mode == pinsync.Reconcile {
 		p.Mode = string(plan.Reconcile)
@@ -220,7 +216,16 @@ func listPlanned(p *status.Plan, d pinsync.Difference) {
 	for _, c := range d.Remove {
 		add("remove", []pinsync.Planned{{CID: c, Size: -1}})
 	}
-	if len(d.NoSource) > 0 {
-		p.Blocked = "content that nobody here has"
+	for _, r := range d.Refused.Entries {
+		add("keep", []pinsync.Planned{{CID: r.CID, Size: -1, Why: r.Reason}})
 	}
+	p.Count += d.Refused.Count - len(d.Refused.Entries)
+	var blocked []string
+	if len(d.NoSource) > 0 {
+		blocked = append(blocked, "content that nobody here has")
+	}
+	if d.Refused.Count > 0 {
+		blocked = append(blocked, refused(d.Refused))
+	}
+	p.Blocked = strings.Join(blocked, "; ")
 }

@@ -35,7 +35,7 @@ func (s *Service) CancelTask(_ context.Context, id uint64) error {
 		}
 	} else {
 		s.failTry(e, t.Kind, mark, errCancelled, now)
-		s.answer(e, t)
+		s.answer(e, t, nil)
 	}
 	s.finish(e, t, status.TaskCancelled, errCancelled.Error(), "cancelled", now)
 	s.look(e)

@@ -75,8 +75,11 @@ type request struct {
 	ID        uint64 `json:"-"`
 	Kind      string `json:"-"`
 	Reconcile bool   `json:"reconcile,omitempty"`
-	// Removals is a person's word, given for this backend by its name, that very many may be removed.
-	Removals bool `json:"removals,omitempty"`
+	// Removals is a person's word, given for this backend by its name, that very many may be removed: as many as its mark
+	// asked for then. The word says nothing of those that come later.
+	Removals int `json:"removals_up_to,omitempty"`
+	// Target is what the backend pointed at then: the word is for no other place (law 12).
+	Target string `json:"target,omitempty"`
 	// What, Into, Backup and Overwrite are of restores.
 	What      string `json:"what,omitempty"`
 	Into      string `json:"into,omitempty"`
@@ -130,17 +133,20 @@ func (e *entry) waitsFor() plan.Blocked {
 // isFilesystem tells whether a canonical type lies on a file system of this machine.
 func isFilesystem(typ string) bool { return typ == home.TypeFilesystem }
 
-// answer takes the requests of a kind that a task with this id has served.
-func (e *entry) answer(kind string, id uint64) (ids []uint64) {
+// answer takes the requests of a kind that a task with this id has served; those that keep says go on.
+func (e *entry) answer(kind string, id uint64, keep func(request) bool) (ids []uint64) {
 	var rest []request
 	for _, r := range e.asked {
-		if r.Kind == kind && r.after != id {
+		if r.Kind == kind && r.after != id && (keep == nil || !keep(r)) {
 			ids = append(ids, r.ID)
 		} else {
 			rest = append(rest, r)
 		}
 	}
 	e.asked = rest
+	for _, r := range rest { // one that goes on may have the number of one that is done
+		ids = slices.DeleteFunc(ids, func(id uint64) bool { return id == r.ID })
+	}
 	return ids
 }
 
@@ -165,7 +171,9 @@ func (e *entry) merge(r *request) error {
 		case old.What != r.What || old.Into != r.Into || old.Backup != r.Backup || old.Overwrite != r.Overwrite:
 			return status.Errorf(status.LimitsExceeded, "another restore from backend %s is not done yet (task %d); wait for it, or cancel it: ipfs-kit-intelligent task cancel %[2]d", e.name, old.ID)
 		default:
-			r.Reconcile, r.Removals = r.Reconcile || old.Reconcile, r.Removals || old.Removals
+			if old.Target == r.Target {
+				r.Reconcile, r.Removals = r.Reconcile || old.Reconcile, max(r.Removals, old.Removals)
+			}
 		}
 	}
 	return nil
@@ -176,12 +184,25 @@ func (e *entry) asks(kind string) bool {
 	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == kind })
 }
 
-// askedRemovals tells whether a person said that very many pins may be removed here.
+// word tells whether a request is a person's word that a sync of where the backend points now takes.
+func (e *entry) word(r request) bool {
+	return r.Kind == status.KindPinSync && (r.Reconcile || r.Removals > 0) && r.Target == e.target
+}
+
+// askedRemovals tells whether a person said that very many pins, all that its mark asks for now, may be removed here.
 func (e *entry) askedRemovals() bool {
-	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == status.KindPinSync && r.Removals })
+	return slices.ContainsFunc(e.asked, func(r request) bool { return e.word(r) && r.Removals > 0 && e.removals() <= r.Removals })
+}
+
+// removals counts those that its mark asks for.
+func (e *entry) removals() int {
+	if e.cat == nil || e.cat.Dirty == nil {
+		return 0
+	}
+	return len(e.cat.Dirty.Removes)
 }
 
 // askedReconcile tells whether a person asked for a whole comparison.
 func (e *entry) askedReconcile() bool {
-	return slices.ContainsFunc(e.asked, func(r request) bool { return r.Kind == status.KindPinSync && r.Reconcile })
+	return slices.ContainsFunc(e.asked, func(r request) bool { return e.word(r) && r.Reconcile })
 }

@@ -82,6 +82,8 @@ type result struct {
 	latency time.Duration
 	// degraded is why the backend is not well though it works.
 	degraded string
+	// over: a sync came to its end, so that what a person asked of it is done, whatever became of single items.
+	over bool
 	// partial: some items are not done.
 	partial bool
 	items   int

@@ -67,7 +67,7 @@ func (s *Service) end(t *task, op queue.Op, r result) {
 
 // judge learns about the backend's health from how a task ended. The caller holds mu.
 func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
-	before := e.healthState()
+	before, proved := e.healthState(), e.health.State()
 	rules := s.healthRules()
 	switch {
 	case r.worked:
@@ -90,6 +90,8 @@ func (s *Service) judge(e *entry, t *task, r result, now time.Time) {
 	}
 	if after := e.healthState(); after != before {
 		s.healthChanged(e, before, after, cmp.Or(e.lastError, e.health.Degraded(), t.Kind+" went well"))
+	}
+	if e.health.State() != proved { // also where the registry said so already
 		s.rechoose(e)
 	}
 	s.tellRegistry(e, now)
@@ -149,8 +151,7 @@ func (s *Service) healthRules() health.Rules {
 // rechoose has the targets of backups chosen anew where a backend's health makes a difference to them: soon, and
 // for all at once, because the next one may fail or work again, too. The caller holds mu.
 func (s *Service) rechoose(e *entry) {
-	b := s.config().Backup
-	wanted := b.Enabled && len(s.targets.names) < b.Targets && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy
+	wanted := s.config().Backup.Enabled && e.cat != nil && isFilesystem(e.cat.Type()) && e.health.State() == status.HealthHealthy && s.preferred(e)
 	if s.cat != nil && (wanted || s.targets.names[e.name]) {
 		s.metaWant.targets = true
 		s.kickMeta()
@@ -177,11 +178,11 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 	switch {
 	case r.cause != nil && errors.Is(r.cause, errCancelled):
 		s.failTry(e, t.Kind, mark, r.cause, now)
-		s.answer(e, t)
+		s.answer(e, t, nil)
 		s.finish(e, t, status.TaskCancelled, errCancelled.Error(), "cancelled", now)
 		return
 	case r.cause != nil && errors.Is(r.cause, errGone):
-		s.answer(e, t)
+		s.answer(e, t, nil)
 		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", now)
 		return
 	case r.cause != nil: // stopping, or another target: planned again, and no attempt
@@ -199,7 +200,7 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 		s.failTry(e, t.Kind, mark, r.err, now)
 		s.answerFailed(e, t, r, now, standing)
 	case r.blocked != "":
-		s.answer(e, t)
+		s.answer(e, t, nil)
 		t.Error = r.blocked
 		t.logf(now, r.blocked)
 		if !standing {
@@ -211,7 +212,7 @@ func (s *Service) settle(e *entry, t *task, r result, now time.Time) {
 		s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf(), Why: "blocked"})
 	default:
 		delete(e.tries, t.Kind)
-		s.answer(e, t)
+		s.answer(e, t, nil)
 		state := status.TaskDone
 		if r.partial {
 			state = status.TaskPartial
@@ -240,17 +241,22 @@ func (s *Service) block(e *entry, r result, mark string, now time.Time) {
 	s.tell(status.Event{Kind: status.BackendChanged, Backend: e.name, Why: r.blocked})
 }
 
-// answerFailed keeps a task that failed waiting for its next try as long as its
-// mark stands; anything else failed for good, and is planned anew by its own rules.
+// answerFailed keeps a task that failed waiting for its next try as long as its mark stands, or a person's word whose
+// work is not done; anything else failed for good, and is planned anew by its own rules.
 func (s *Service) answerFailed(e *entry, t *task, r result, now time.Time, standing bool) {
 	text := plainError(r.err)
-	s.answer(e, t)
-	if !standing {
+	word := false
+	s.answer(e, t, func(q request) bool {
+		stays := !r.over && e.word(q)
+		word = word || stays
+		return stays
+	})
+	if !standing && !word {
 		s.finish(e, t, status.TaskFailed, text, text, now)
 		return
 	}
 	t.Error = text
-	t.NextTry = s.rules.RetryAt(e.tries[t.Kind], e.cat.Dirty.Version, e.health.View().OpenUntil)
+	t.NextTry = s.rules.RetryAt(e.tries[t.Kind], e.tries[t.Kind].Mark, e.health.View().OpenUntil)
 	t.logf(now, fmt.Sprintf("failed, next try %s: %s", t.NextTry.Format(time.RFC3339), text))
 	s.tasks.setState(t, status.TaskWaitingRetry)
 	s.tell(status.Event{Kind: status.TaskChanged, Backend: e.name, Task: t.copyOf(), Why: text})
@@ -274,9 +280,9 @@ func (s *Service) failTry(e *entry, kind, mark string, err error, now time.Time)
 	e.tries[kind] = a
 }
 
-// answer forgets the requests that a task served. The caller holds mu.
-func (s *Service) answer(e *entry, t *task) {
-	for _, id := range e.answer(t.Kind, t.ID) {
+// answer forgets the requests that a task served, but those that keep says go on. The caller holds mu.
+func (s *Service) answer(e *entry, t *task, keep func(request) bool) {
+	for _, id := range e.answer(t.Kind, t.ID, keep) {
 		s.db.DropRequest(id)
 	}
 }

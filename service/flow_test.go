@@ -135,6 +135,22 @@ func TestManyRemovalsWaitForAPersonWhoAsksForAComparison(t *testing.T) {
 	if !w.stored(root, cids[0]) {
 		t.Error("removed without a word")
 	}
+	planned := func(names []string, reconcile bool) (doc string, removes int) {
+		t.Helper()
+		b, err := w.s.PlanSyncJSON(t.Context(), names, reconcile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b), strings.Count(string(b), `"action": "remove"`)
+	}
+	for _, names := range [][]string{nil, {"nas"}} {
+		if doc, n := planned(names, false); n != 0 || !strings.Contains(doc, "11 removals wait: 11 of 12 pins would be removed") || strings.Count(doc, `"action": "keep"`) != 11 {
+			t.Errorf("planned without a word, for %v: %s", names, doc)
+		}
+	}
+	if doc, n := planned([]string{"nas"}, true); n != 11 || !strings.Contains(doc, `"blocked": null`) {
+		t.Errorf("planned with a word: %s", doc)
+	}
 	ids, err := w.s.Sync(t.Context(), nil, true)
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +174,7 @@ func TestAMarkThatCannotBeReadIsNotGivenUp(t *testing.T) {
 	w.backend("nas")
 	const file = "backend_index/dirty_metadata/nas_dirty.json"
 	w.put(file, `{"is_dirty": tr`)
+	w.configure("intervals: {dirty: 1s}\n") // it counts once it settled
 	w.start()
 	w.until("blocked", func() bool { return w.s.Manager().BlockedBackends == 1 })
 	n, err := w.s.Dismiss(t.Context(), "nas")
@@ -260,17 +277,28 @@ func TestConfigurationThatIsDeletedEndsItsSyncAndTheMarkStays(t *testing.T) {
 	w := newWorld(t)
 	w.backend("nas")
 	var cids []string
-	for i := range uint64(1000) {
+	for i := range uint64(20) {
 		cids = append(cids, w.car(i))
 	}
 	w.mark("nas", cids...)
+	g := w.gate()
+	g.close()
 	w.start()
-	w.until("it runs", func() bool { return len(w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)) > 0 })
+	w.until("it runs", func() bool {
+		running := w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)
+		return len(running) == 1 && running[0].Kind == status.KindPinSync && g.held.Load() > 0
+	})
 	file := filepath.Join(w.home, "backends/nas.yaml")
 	conf, err := os.ReadFile(file)
 	if err := errors.Join(err, os.Remove(file)); err != nil {
 		t.Fatal(err)
 	}
+	w.until("it is noticed", func() bool {
+		w.s.mu.Lock()
+		defer w.s.mu.Unlock()
+		return w.s.entries["nas"].cat.Config == nil
+	})
+	g.open()
 	w.until("it ended", func() bool { return len(w.s.liveTasks(status.TaskQuery{State: status.TaskRunning}, 1<<62, 10)) == 0 })
 	if w.cleared("nas") {
 		t.Fatal("all of it was synced to a backend that is configured no more")
@@ -339,12 +367,11 @@ func TestABusyStateDatabaseHoldsUpNobodyAtATasksEnd(t *testing.T) {
 	w.s.queue.Pause(false)
 	done := make(chan bool, 1)
 	go func() {
-		for range 5000 {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 			if task, ok := w.s.Task(ids[0]); ok && task.State == status.TaskDone {
 				done <- true
 				return
 			}
-			time.Sleep(time.Millisecond)
 		}
 		done <- false
 	}()
@@ -353,7 +380,7 @@ func TestABusyStateDatabaseHoldsUpNobodyAtATasksEnd(t *testing.T) {
 		if !ok {
 			t.Error("the task does not end")
 		}
-	case <-time.After(patience):
+	case <-time.After(2 * patience):
 		t.Error("nobody gets an answer")
 	}
 	if err := errors.Join(busy.Err(), busy.Close()); err != nil {

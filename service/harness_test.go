@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,6 +29,7 @@ type world struct {
 	stop func()
 	// listed is how many backends ObjectManager lists.
 	listed int
+	log    tail
 	// before, if set, is called before the service runs.
 	before func(*Service)
 
@@ -39,7 +41,7 @@ type world struct {
 // newWorld makes an empty home with the folders that upstream makes.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	dir := t.TempDir()
+	dir, run := t.TempDir(), shortDir(t)
 	w := &world{t: t, listed: 1000, home: filepath.Join(dir, "home"), news: make(chan struct{}, 1)}
 	for _, d := range []string{"backend_index/dirty_metadata", "backend_state", "backends", "bucket_index", "cars"} {
 		if err := os.MkdirAll(filepath.Join(w.home, d), 0o755); err != nil {
@@ -47,20 +49,54 @@ func newWorld(t testing.TB) *world {
 		}
 	}
 	no := false
-	log, flush := logging.New(logging.Options{Clock: clock.System, Out: testWriter{t}, Level: "debug", Journal: &no})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the end of the service's log:\n%s", &w.log)
+		}
+	})
+	log, flush := logging.New(logging.Options{Clock: clock.System, Out: &w.log, Level: "debug", Journal: &no})
 	t.Cleanup(flush)
-	w.o = Options{Paths: config.Paths{Home: w.home, State: filepath.Join(dir, "state"), Runtime: filepath.Join(dir, "run"), Config: []string{filepath.Join(dir, "config")}},
+	w.o = Options{Paths: config.Paths{Home: w.home, State: filepath.Join(dir, "state"), Runtime: run, Config: []string{filepath.Join(dir, "config")}},
 		Clock: clock.System, Version: "test", Log: log, Publish: w.publish}
 	return w
 }
 
-type testWriter struct{ t testing.TB }
+// shortDir is a folder for sockets: their names must be short, and those of tests are long.
+func shortDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ikk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
 
-func (w testWriter) Write(b []byte) (int, error) {
+// tail keeps the end of a log, for when its test fails; with -v it shows all of it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// tailLength is how much of a log is kept.
+const tailLength = 32 << 10
+
+func (l *tail) Write(b []byte) (int, error) {
 	if testing.Verbose() {
-		fmt.Fprint(os.Stderr, string(b))
+		os.Stderr.Write(b)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.text = append(l.text, b...); len(l.text) > 2*tailLength {
+		l.text = bytes.Clone(l.text[len(l.text)-tailLength:])
 	}
 	return len(b), nil
+}
+
+func (l *tail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text[max(0, len(l.text)-tailLength):])
 }
 
 func (w *world) publish(ev status.Event) {
@@ -168,7 +204,7 @@ func (w *world) copyState(to string) error {
 }
 
 // patience is how long what must come is waited for, on a machine that does much else.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // until waits for something to be true; it is looked at after each event and every few milliseconds.
 func (w *world) until(what string, good func() bool) {
@@ -187,6 +223,9 @@ func (w *world) until(what string, good func() bool) {
 }
 
 func (w *world) describe() string {
+	if w.s == nil { // another process serves
+		return ""
+	}
 	m := w.s.Manager()
 	tasks, _, _ := w.s.Tasks(status.TaskQuery{Limit: 10}) //nolint:errcheck // for people
 	return fmt.Sprintf("%+v\n%+v", m, tasks)

@@ -105,7 +105,7 @@ func (s *Service) historyFacts(ctx context.Context, now time.Time) (status.Histo
 	}
 	var out [3]status.HistoryPeriod
 	for i, t := range sums {
-		out[i] = status.HistoryPeriod{Since: since[i].Truncate(time.Hour), Syncs: t.Syncs, SyncsOK: t.SyncsOK, Cleared: t.Cleared,
+		out[i] = status.HistoryPeriod{Since: history.HourStart(since[i]), Syncs: t.Syncs, SyncsOK: t.SyncsOK, Cleared: t.Cleared,
 			StoodSum: t.Stood, StoodP50: t.Quantile(0.5), StoodP95: t.Quantile(0.95), Checks: t.Checks, ChecksOK: t.ChecksOK, Outages: t.Outages,
 			Up: t.Spent.Up, Down: t.Spent.Down, Observed: t.Spent.Backends,
 			FixedChecks: t.Spent.Backends / fixedCheck.Seconds(), Probes: t.Probes, FixedCopies: t.Spent.Copies / fixedBackup.Seconds(), Copies: t.Copies}

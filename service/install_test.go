@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -89,6 +90,11 @@ func TestInstallPutsEachFileWhereItIsLookedFor(t *testing.T) {
 	if left := below(t, dest); len(left) != 1 || left[0] != "/usr/share/dbus-1/system.d/other.conf" {
 		t.Errorf("left: %q", left)
 	}
+	for _, folder := range []string{"usr/local/share/doc/ipfs-kit-intelligent", "usr/local/share/ipfs-kit-intelligent"} { // which are ours alone
+		if _, err := os.Stat(filepath.Join(dest, folder)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the folder %s is left: %v", folder, err)
+		}
+	}
 }
 
 func TestInstallRefusesAPrefixThatUnitsCantHold(t *testing.T) {
@@ -142,7 +148,7 @@ func TestInterruptedInstallLeavesNoHalfFile(t *testing.T) {
 func TestInstallIsTakenUpAtOnce(t *testing.T) {
 	inBox(t, "", systemHelpers+`
 loginctl enable-linger tester; uid=$(id -u tester)
-for i in $(seq 300); do [ -S /run/user/$uid/bus ] && break; sleep 0.1; done
+await [ -S /run/user/$uid/bus ]
 user() { setpriv --reuid=tester --regid=tester --clear-groups env HOME=/home/tester XDG_RUNTIME_DIR=/run/user/$uid DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/$uid/bus "$@"; }
 user systemctl --user list-units >/dev/null
 [ ! -e /usr/local/lib/systemd ] || fail "it is there already"

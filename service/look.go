@@ -22,7 +22,7 @@ func (s *Service) look(e *entry) {
 		wanted[w.Kind] = true
 		t := s.want(e, w, now)
 		if t.State != status.TaskRunning {
-			ops = append(ops, queue.Op{Key: e.name, Kind: w.Kind, ID: t.ID, Priority: int(w.Priority), Since: t.Created})
+			ops = append(ops, queue.Op{Key: e.name, Kind: w.Kind, ID: t.ID, Priority: int(w.Priority), Weight: priorityOf(e), Since: t.Created})
 		}
 	}
 	for kind, w := range d.Waiting {
@@ -140,7 +140,7 @@ func (s *Service) park(e *entry, t *task, d plan.Decision, now time.Time) {
 	w, ok := d.Waiting[t.Kind]
 	switch {
 	case e.cat == nil || !e.cat.Counted():
-		s.answer(e, t)
+		s.answer(e, t, nil)
 		s.finish(e, t, status.TaskCancelled, errGone.Error(), "cancelled", now)
 		return
 	case !ok && t.Attempt == 0 && !t.asked: // other work served, before it began
@@ -182,7 +182,7 @@ func (s *Service) recount(e *entry) {
 		s.tell(status.Event{Kind: status.BackendDirty, Backend: e.name, N: uint64(e.cat.Dirty.Unsynced)})
 	case old.dirty && !next.dirty:
 		e.announced = ""
-		if next.counted { // else it is gone, with its mark as it is
+		if next.counted || !next.cat.IsDirty() { // else it is gone, with its mark as it is
 			s.noteClean(e)
 			s.tell(status.Event{Kind: status.BackendClean, Backend: e.name})
 		}

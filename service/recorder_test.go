@@ -108,7 +108,7 @@ func (r *recorder) readAll(path godbus.ObjectPath, iface string) properties {
 // quiet waits until nothing came for a while: progress waits a second.
 func (r *recorder) quiet() {
 	r.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		r.mu.Lock()
 		still := time.Since(r.last)
 		r.mu.Unlock()
@@ -377,6 +377,7 @@ func TestTheEndIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.ended(ids[0], status.TaskDone) // just now: what changed waits to be told
 		w.stop()
 		told := func(path godbus.ObjectPath, key string) any { return r.sum()[path][key].Value() }
 		w.until("it is told", func() bool {

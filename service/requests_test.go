@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
 	"ipfskit.org/intelligent/internal/fsys/faulty"
 	"ipfskit.org/intelligent/internal/health"
@@ -197,13 +199,19 @@ func TestPauseForATimeEndsThenThoughTheServiceWasStartedAgain(t *testing.T) {
 }
 
 func TestPauseOfOneBackendThatIsOverRefusesNothing(t *testing.T) {
-	w := serving(t, "nas")
-	if err := w.s.Pause(t.Context(), "nas", time.Second/2); err != nil {
+	w := newWorld(t)
+	clk := &clock.Shifted{}
+	w.o.Clock = clk
+	w.backend("nas")
+	w.start()
+	w.healthy("nas")
+	if err := w.s.Pause(t.Context(), "nas", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.s.Sync(t.Context(), []string{"nas"}, false); err == nil {
 		t.Error("a sync of a backend that is paused was taken")
 	}
+	clk.Shift(time.Hour)
 	var id uint64
 	w.until("over", func() bool {
 		ids, err := w.s.Sync(t.Context(), []string{"nas"}, false)
@@ -453,6 +461,46 @@ func TestContentThatCameWhileTheServiceWasAwayIsFoundAtTheStart(t *testing.T) {
 	w.put("cars/"+cid+".car", string(data))
 	w.start()
 	w.until("mended", func() bool { return w.cleared("nas") && w.stored(root, cid) })
+}
+
+// Of backends that are as urgent, the one with the lowest priority in its configuration goes first; a changed file counts at once.
+func TestBackendsOfLowerPriorityGoFirst(t *testing.T) {
+	w := newWorld(t)
+	w.put("../config/intelligent.yaml", "limits: {tasks: 1}\n")
+	weigh := func(name string, priority int) {
+		w.put("backends/"+name+".yaml", fmt.Sprintf("name: %s\ntype: filesystem\nstorage_path: %s\npriority: %d\n", name, w.backend(name), priority))
+	}
+	weigh("a", 150)
+	w.backend("b")
+	weigh("c", 7)
+	weigh("d", 180)
+	w.start()
+	w.healthy("a", "b", "c", "d")
+	w.s.queue.Pause(true)
+	if _, err := w.s.Check(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	weigh("d", 1)
+	w.until("the file is read", func() bool {
+		doc, err := w.s.ExplainJSON(t.Context(), "d")
+		return err == nil && strings.Contains(string(doc), "it is served as 1, by the priority of its configuration")
+	})
+	w.mu.Lock()
+	w.seen = nil
+	w.mu.Unlock()
+	w.s.queue.Pause(false)
+	w.until("all are checked", func() bool { m := w.s.Manager(); return m.TasksActive+m.TasksQueued == 0 })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	order := ""
+	for _, ev := range w.seen {
+		if ev.Kind == status.TaskFinished {
+			order += ev.Backend
+		}
+	}
+	if order != "dcba" {
+		t.Errorf("the order was %s", order)
+	}
 }
 
 // A check that other work made needless before it began is no work done.

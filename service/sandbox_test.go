@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	godbus "github.com/godbus/dbus/v5"
 
+	"ipfskit.org/intelligent/dbus/client"
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/privatebus"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -255,8 +258,6 @@ func TestAServiceManagerThatIsNotOnTheBusYetIsKnown(t *testing.T) {
 // hardening is the sandbox as people put it in place, for scripts in the box.
 const hardening = boxHelpers + `
 harden() { ipfs-kit-intelligent doctor --drop-in --install | grep -q "Next: systemctl --user restart" || fail "not installed"; }
-cleared() { grep -q '"is_dirty": false' ~/.ipfs_kit/backend_index/dirty_metadata/$1_dirty.json; }
-await() { for i in $(seq 300); do "$@" && return 0; sleep 0.1; done; fail "in vain: $*"; }
 `
 
 // Contract, section 1: in the sandbox the unit starts without a home and with a
@@ -277,9 +278,9 @@ home
 await eval 'ipfs-kit-intelligent status | grep -q "appeared after the start"'
 restarted() { [ "$(systemctl --user show -p NRestarts --value $U)" = $1 ]; }
 await restarted 1
-ipfs-kit-intelligent wait --for ready --timeout 20s
+ipfs-kit-intelligent wait --for ready --timeout 5m
 await eval '[ "$(state)" = running ]'
-journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q '.ipfs_kit appeared after the start' || fail "the journal does not say why"
+await eval 'journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q ".ipfs_kit appeared after the start"'
 
 # A backend configured after the drop-in was written: doctor says so, and its mend mends it.
 backend nas
@@ -291,7 +292,7 @@ mkdir -p ~/.ipfs_kit/backends; printf 'name: late\ntype: filesystem\nstorage_pat
 harden
 ipfs-kit-intelligent doctor --drop-in | grep -q '^ReadWritePaths="-/home/tester/disk/late one"' || fail "the drop-in does not name the folder: $(ipfs-kit-intelligent doctor --drop-in)"
 systemctl --user restart $U || fail "no start with a path that is not there"
-ipfs-kit-intelligent wait --for ready --timeout 20s
+ipfs-kit-intelligent wait --for ready --timeout 5m
 python3 scripts/touch_dirty.py --home ~ --layout both nas
 await cleared nas
 ls ~/disk/nas/cars/*.car || fail "no copy"
@@ -301,7 +302,7 @@ ipfs-kit-intelligent doctor --json | grep -q path-hidden-by-sandbox && fail "sti
 ipfs-kit-intelligent check nas --wait && ipfs-kit-intelligent check nas --wait
 ipfs-kit-intelligent backends | grep -q '^nas .* healthy' || fail "not healthy: $(ipfs-kit-intelligent backends)"
 mkdir -p ~/.ipfs_kit/pin_metadata; printf x >~/.ipfs_kit/pin_metadata/some.json
-ipfs-kit-intelligent backup --wait --timeout 30s || fail "no backup"
+ipfs-kit-intelligent backup --wait --timeout 5m || fail "no backup"
 ls -d ~/disk/nas/backups/* || fail "no backup there"
 
 # The folder of the other backend comes: one new start, and then its sync works.
@@ -351,7 +352,7 @@ systemctl --user start $U
 await restarted 1
 await cleared later
 ls ~/disk/later/cars/*.car || fail "no copy to the folder that came in between"
-journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q 'disk/later is read-only in the sandbox of the unit, which was made before' || fail "the journal does not say why"
+await eval 'journalctl --user -u $U MESSAGE_ID=5d9d1b4a7c2f4c5e9b1f0a6f3c8e2d0e --no-pager | grep -q "disk/later is read-only in the sandbox of the unit, which was made before"'
 journalctl --user -u $U --no-pager | grep -q 'could not be asked' && fail "the manager was not waited for" || true
 
 # Where each start finds it held, a new one is tried once, and then it is told.
@@ -360,7 +361,7 @@ systemctl --user daemon-reload
 systemctl --user restart $U
 ipfs-kit-intelligent check later --wait && fail "it could be written" || true
 await restarted 1
-ipfs-kit-intelligent wait --for ready --timeout 20s
+ipfs-kit-intelligent wait --for ready --timeout 5m
 for i in $(seq 18); do
   ipfs-kit-intelligent check later --wait && fail "it could be written" || true
   sleep 1
@@ -368,4 +369,56 @@ done
 ipfs-kit-intelligent health | grep -q "disk/later is read-only in the sandbox" || fail "it is not told: $(ipfs-kit-intelligent health)"
 restarted 1 || fail "a loop: $(systemctl --user show -p NRestarts --value $U)"
 `)
+}
+
+// unitOwner is what a service manager says of this process's unit.
+type unitOwner struct{}
+
+func (unitOwner) GetUnitByPID(uint32) (godbus.ObjectPath, *godbus.Error) { return "/unit", nil }
+
+func (unitOwner) Get(string, string) (godbus.Variant, *godbus.Error) {
+	return godbus.MakeVariant([]string{"-/disk/one", "+/disk/two"}), nil
+}
+
+// A service manager that comes to the bus later than this service is asked once it does.
+func TestAServiceManagerThatComesLateIsAsked(t *testing.T) {
+	bus, err := privatebus.Start(t.Context(), t.TempDir(), clock.System)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close() //nolint:errcheck // the test is over
+	type answer struct {
+		paths []string
+		err   error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		paths, err := namedByUnit(bus.Address)(t.Context())
+		got <- answer{paths, err}
+	}()
+	conn, err := client.Connect(t.Context(), bus.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the test is over
+	for path, of := range map[godbus.ObjectPath]string{"/org/freedesktop/systemd1": unitManager + ".Manager", "/unit": "org.freedesktop.DBus.Properties"} {
+		if err := conn.Export(unitOwner{}, path, of); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		var names []string
+		if err := conn.BusObject().Call("org.freedesktop.DBus.ListNames", 0).Store(&names); err != nil || time.Now().After(limit) {
+			t.Fatal("nobody asks: ", err)
+		}
+		if len(names) > 2 { // the bus, this test, and who asks
+			break
+		}
+	}
+	if _, err := conn.RequestName(unitManager, 0); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-got; a.err != nil || !slices.Equal(a.paths, []string{"/disk/one", "/disk/two"}) {
+		t.Errorf("%v %v", a.paths, a.err)
+	}
 }

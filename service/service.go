@@ -92,7 +92,8 @@ type Service struct {
 	// ready: the home was read, or is known not to be there.
 	ready            bool
 	home             *home.Home    // nil while waiting
-	cars, mapped     *backend.Lane // of the home's CARs, and of those that mappings name: they may lie on other disks
+	cars             *backend.Lane // of the home's CARs
+	mapped           *carLanes     // of those that mappings name: they may lie on other disks
 	unlock           func() error
 	homeID           string
 	partly           bool // not all of the home could be read when it came

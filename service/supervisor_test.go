@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,7 +17,9 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { removePrograms(); os.Exit(code) }))
+}
 
 var testLimits = Supervision{HangAfter: 10 * time.Second, Grace: 2 * time.Second,
 	BackoffMin: time.Second, BackoffMax: 30 * time.Second, MaxAbandoned: 2}

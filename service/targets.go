@@ -56,9 +56,7 @@ func (s *Service) chooseTargets() (more bool) {
 	}
 	chosen := said
 	if len(chosen) == 0 {
-		slices.SortFunc(may, func(a, b *entry) int {
-			return cmp.Or(cmp.Compare(priorityOf(a), priorityOf(b)), cmp.Compare(a.name, b.name))
-		})
+		slices.SortFunc(may, byPreference)
 		chosen = may[:min(len(may), cfg.Targets)]
 	}
 	names := map[string]bool{}
@@ -83,6 +81,26 @@ func (s *Service) chooseTargets() (more bool) {
 	return more
 }
 
+// byPreference orders those that may get backups.
+func byPreference(a, b *entry) int {
+	return cmp.Or(cmp.Compare(priorityOf(a), priorityOf(b)), cmp.Compare(a.name, b.name))
+}
+
+// preferred tells whether a backend that works would be chosen where it is not: too few are, or one that comes after it. The caller holds mu.
+func (s *Service) preferred(e *entry) bool {
+	if len(s.targets.names) < s.config().Backup.Targets {
+		return true
+	}
+	for n := range s.targets.names {
+		t := s.entries[n]
+		if t != nil && t.cat != nil && (t.cat.Config == nil || t.cat.Config.Backup == nil) && byPreference(e, t) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// priorityOf is what its configuration says: lower goes first, among targets of backups and among tasks of one priority.
 func priorityOf(e *entry) int {
 	if e.cat != nil && e.cat.Config != nil {
 		return e.cat.Config.Priority

@@ -58,7 +58,7 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	if cat.IsDirty() {
 		job.Dirty = cat.Dirty
 	}
-	if s.reconciles(e) {
+	if s.reconciles(s.viewIdle(e)) {
 		job.Mode = pinsync.Reconcile
 	}
 	if c := cat.Config; c != nil {
@@ -69,6 +69,29 @@ func (s *Service) syncJob(t *task, a backend.Adapter, p *Pulse) (pinsync.Job, *h
 	job.AcceptIdentity = e.moved || e.askedReconcile()
 	job.AllowRemovals = e.askedRemovals()
 	return job, h, nil
+}
+
+// plannedJob is syncJob as if the sync were asked for now: what waits for its time, or for a person, is planned too.
+func (s *Service) plannedJob(name string, a backend.Adapter, reconcile, removals bool) (pinsync.Job, error) {
+	job, _, err := s.syncJob(&task{Task: status.Task{Backend: name}}, a, newPulse(s.clk, func() {}))
+	if err != nil {
+		return job, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, err := s.entryOf(name)
+	if err != nil {
+		return job, err
+	}
+	v := s.viewIdle(e)
+	v.Requests, v.Tries = append(v.Requests, plan.Request{Kind: status.KindPinSync, Reconcile: reconcile}), nil
+	job.Mode = pinsync.Delta
+	if s.reconciles(v) {
+		job.Mode = pinsync.Reconcile
+	}
+	job.AcceptIdentity = job.AcceptIdentity || reconcile
+	job.AllowRemovals = job.AllowRemovals || removals
+	return job, nil
 }
 
 // removalShare is a part of a whole from percent; of 0 none may go, and not what is usual.
@@ -87,8 +110,8 @@ func errHomeGone(h *home.Home) error {
 }
 
 // reconciles tells whether the sync that is due must compare all. The caller holds mu.
-func (s *Service) reconciles(e *entry) bool {
-	d := plan.Decide(s.viewIdle(e), s.rules, s.clk.Now())
+func (s *Service) reconciles(v plan.View) bool {
+	d := plan.Decide(v, s.rules, s.clk.Now())
 	return slices.ContainsFunc(d.Wants, func(w plan.Want) bool { return w.Kind == status.KindPinSync && w.Mode == plan.Reconcile })
 }
 
@@ -130,12 +153,13 @@ const carReaders = 32
 // sources are where content comes from, nearest first. The caller holds mu.
 func (s *Service) sources(h *home.Home, name string) []pinsync.SourceFinder {
 	var out []pinsync.SourceFinder
+	cars := s.cars
 	for _, kind := range s.config().Sources {
 		switch kind {
 		case config.SourceHome:
 			limit := s.config().Stall / 2 // before the sync itself is one in which nothing moves
-			out = append(out, pinsync.HomeCARs(pinsync.InLane(s.cars, limit, h.OpenCAR)),
-				pinsync.MappedCARs(pinsync.HomePins(h, name), pinsync.InLane(s.mapped, limit, h.OpenCARPath)))
+			out = append(out, pinsync.HomeCARs(pinsync.InLane(func(string) *backend.Lane { return cars }, limit, h.OpenCAR)),
+				pinsync.MappedCARs(pinsync.HomePins(h, name), pinsync.InLane(s.mapped.of, limit, h.OpenCARPath)))
 		case config.SourceBackends:
 			out = append(out, pinsync.OtherBackends(func(ctx context.Context, c cid.Cid) iter.Seq[pinsync.Neighbour] { return s.neighbours(ctx, name, c) }))
 		}
@@ -215,6 +239,7 @@ func (t *task) advance(done, total, bytes, bytesTotal uint64, now time.Time) {
 // synced takes the outcome of a sync.
 func (s *Service) synced(ctx context.Context, t *task, job pinsync.Job, h *home.Home, out pinsync.Outcome, err error) result {
 	r := result{err: err, text: syncText(out), blocked: out.Blocked, partial: !out.Complete(), items: out.Stored.Count + out.AlreadyThere.Count}
+	r.over = err == nil && out.RemovalsFailed == 0
 	r.worked = err == nil && out.Stored.Count+out.AlreadyThere.Count+out.Removed.Count > 0 || err == nil && job.Mode == pinsync.Reconcile
 	for _, e := range out.NoSource.Entries {
 		r.files = append(r.files, e.Absent...)
@@ -281,10 +306,15 @@ func (s *Service) unclearable(e *entry, job pinsync.Job, out pinsync.Outcome, r 
 	case out.Pending.Count > 0:
 		r.err = &backend.Error{Class: backend.ClassContent, Op: "sync", Err: fmt.Errorf("%s accepted, and not stored yet", human.Count(out.Pending.Count, "item was", "items were"))}
 	case out.RemovalsRefused.Count > 0:
-		r.blocked = fmt.Sprintf("%s: %s", human.Count(out.RemovalsRefused.Count, "removal waits", "removals wait"), out.RemovalsRefused.Entries[0].Reason)
+		r.blocked = refused(out.RemovalsRefused)
 	default:
 		r.blocked = fmt.Sprintf("its mark has %s that can't be understood; mend the file, or give up what it asks for: ipfs-kit-intelligent dismiss %s", human.Count(d.Unsynced, "action", "actions"), human.Argument(e.name))
 	}
+}
+
+// refused says that removals wait, and why the first of them does.
+func refused(l pinsync.List) string {
+	return fmt.Sprintf("%s: %s", human.Count(l.Count, "removal waits", "removals wait"), l.Entries[0].Reason)
 }
 
 // syncText is one line about a sync.

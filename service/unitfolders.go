@@ -10,20 +10,17 @@ import (
 	godbus "github.com/godbus/dbus/v5"
 
 	"ipfskit.org/intelligent/dbus/client"
-	"ipfskit.org/intelligent/internal/clock"
 )
 
 const (
 	// askManager is how long the service manager may take to answer, and to come to the bus:
 	// a user's manager does after the bus began, for which this service may be the reason.
-	askManager = 5 * time.Second
-	// askAgain is the time between two tries.
-	askAgain    = 200 * time.Millisecond
+	askManager  = 5 * time.Second
 	unitManager = "org.freedesktop.systemd1"
 )
 
 // namedByUnit asks the service manager on a bus which folders the unit of this process names as those to write to.
-func namedByUnit(bus string, clk clock.Clock) func(context.Context) ([]string, error) {
+func namedByUnit(bus string) func(context.Context) ([]string, error) {
 	return func(ctx context.Context) ([]string, error) {
 		ctx, cancel := context.WithTimeout(ctx, askManager)
 		defer cancel()
@@ -31,17 +28,25 @@ func namedByUnit(bus string, clk clock.Clock) func(context.Context) ([]string, e
 		if err != nil {
 			return nil, fmt.Errorf("connect to the bus of the service manager: %w", err)
 		}
-		defer conn.Close() //nolint:errcheck // it was only asked
+		defer conn.Close()                    //nolint:errcheck // it was only asked
+		comes := make(chan *godbus.Signal, 1) // one is enough: it is asked again
+		conn.Signal(comes)
+		err = conn.AddMatchSignalContext(ctx, godbus.WithMatchSender("org.freedesktop.DBus"), godbus.WithMatchInterface("org.freedesktop.DBus"),
+			godbus.WithMatchMember("NameOwnerChanged"), godbus.WithMatchArg(0, unitManager))
+		if err != nil {
+			return nil, fmt.Errorf("listen for the service manager: %w", err)
+		}
 		for {
 			paths, err := foldersOfUnit(ctx, conn)
 			if !absentManager(err) {
 				return paths, err
 			}
-			t := clk.NewTimer(askAgain)
 			select {
-			case <-t.C:
+			case _, open := <-comes:
+				if !open { // the bus has gone
+					return nil, err
+				}
 			case <-ctx.Done():
-				t.Stop()
 				return nil, err
 			}
 		}

@@ -58,8 +58,8 @@ func (b *Backend) Counted() bool {
 	return b.Row != nil || b.IsDirty()
 }
 
-// IsDirty tells whether a mark stands.
-func (b *Backend) IsDirty() bool { return b.Dirty != nil && b.Dirty.IsDirty }
+// IsDirty tells whether a mark stands; nil, which nothing names, has none.
+func (b *Backend) IsDirty() bool { return b != nil && b.Dirty != nil && b.Dirty.IsDirty }
 
 // Type is the backend's canonical type, empty when nothing tells it.
 func (b *Backend) Type() string {
@@ -160,7 +160,7 @@ func (c *Catalog) update(name string, change func(*Backend)) {
 		c.names = nil
 	}
 	change(next)
-	if next.Config == nil && next.Row == nil && !next.IsDirty() && next.Buckets == 0 && next.Pins.Total == 0 {
+	if next.Config == nil && next.Row == nil && !mentions(next.Dirty) && next.Buckets == 0 && next.Pins.Total == 0 {
 		if _, ok := c.backends[name]; ok {
 			delete(c.backends, name)
 			c.names = nil
@@ -169,6 +169,10 @@ func (c *Catalog) update(name string, change func(*Backend)) {
 	}
 	c.backends[name] = next
 }
+
+// mentions tells whether marks name a backend: one that stands, one that may be in the
+// middle of being written, or a clean one whose actions are counted.
+func mentions(d *home.Dirty) bool { return d != nil && (d.IsDirty || d.Settling || d.Actions > 0) }
 
 func (c *Catalog) setProblems(what string, p []home.Problem) {
 	if len(p) == 0 {

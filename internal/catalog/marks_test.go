@@ -49,3 +49,61 @@ func TestASlowReadingOfMarksDoesNotHideANewerOne(t *testing.T) {
 		t.Errorf("an older reading won: %+v", b)
 	}
 }
+
+// marksOf gives the marks that a test sets.
+type marksOf struct {
+	Source
+	d *home.Dirty
+}
+
+func (m *marksOf) ReadDirty(context.Context, string) (*home.Dirty, error) { return m.d, nil }
+
+// Python writes marks in place: half of one that is known says nothing yet, and is looked at again.
+func TestHalfOfAKnownMarkIsNoWordThatItIsClean(t *testing.T) {
+	src := &marksOf{d: &home.Dirty{Backend: "nas", IsDirty: true, Unsynced: 2, Actions: 2, Version: "whole"}}
+	c := New(src)
+	refresh := func() *Backend {
+		t.Helper()
+		if _, err := c.RefreshMark(t.Context(), "nas"); err != nil {
+			t.Fatal(err)
+		}
+		b, _ := c.Get("nas")
+		return b
+	}
+	refresh()
+	src.d = &home.Dirty{Backend: "nas", Settling: true, Version: "half"}
+	if b := refresh(); b == nil || !b.IsDirty() || !b.Dirty.Settling || b.Dirty.Unsynced != 2 {
+		t.Errorf("%+v", b)
+	}
+	src.d = &home.Dirty{Backend: "nas", Version: "gone"}
+	if b := refresh(); b != nil {
+		t.Errorf("a mark that is gone stays: %+v", b)
+	}
+}
+
+// Nothing else may name a backend whose first mark is torn, or whose clean mark's actions are counted.
+func TestATornMarkAndACleanOneAreKept(t *testing.T) {
+	for what, d := range map[string]*home.Dirty{"torn": {Settling: true}, "clean": {Actions: 1}} {
+		c := New(&marksOf{d: d})
+		if _, err := c.RefreshMark(t.Context(), "nas"); err != nil {
+			t.Fatal(err)
+		}
+		if b, ok := c.Get("nas"); !ok || b.Counted() {
+			t.Errorf("%s: %+v", what, b)
+		}
+	}
+}
+
+func TestAMarkThatCantBeReadIsAProblemOfTheHome(t *testing.T) {
+	src := &marksOf{d: &home.Dirty{IsDirty: true, Problems: []home.Problem{{File: "torn"}}}}
+	c := New(src)
+	for _, want := range []int{1, 0} {
+		if _, err := c.RefreshMark(t.Context(), "nas"); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Problems(); len(got) != want {
+			t.Errorf("%v", got)
+		}
+		src.d = &home.Dirty{}
+	}
+}

@@ -171,8 +171,12 @@ func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
 		return false, nil
 	}
 	c.newest[name] = reading
+	c.setProblems(markProblem+name, d.Problems)
 	old := c.backends[name]
-	if old == nil && !d.IsDirty && !d.Settling {
+	if old != nil && old.IsDirty() && d.Settling && !d.IsDirty {
+		d = old.Dirty.StillSettling() // half of a file is no word that all is done
+	}
+	if old == nil && !mentions(d) {
 		return false, nil
 	}
 	same := old != nil && old.Dirty != nil && old.Dirty.Version == d.Version && old.Dirty.Settling == d.Settling && old.Dirty.IsDirty == d.IsDirty
@@ -180,8 +184,12 @@ func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
 	return !same, nil
 }
 
-// pinProblem begins what names the problems of a mapping.
-const pinProblem = "pins "
+const (
+	// pinProblem begins what names the problems of a mapping.
+	pinProblem = "pins "
+	// markProblem begins what names the problems of a backend's marks.
+	markProblem = "marks "
+)
 
 // RefreshAllPins counts every mapping that is another than the one that was counted, also those of folders that nothing else names.
 func (c *Catalog) RefreshAllPins(ctx context.Context, beat func()) (changed []string, err error) {

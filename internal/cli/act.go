@@ -88,7 +88,11 @@ func (a *app) showPlan(ctx context.Context, c *client.Client, doc []byte) error 
 			if x.Bytes > 0 { // else nobody knows it
 				size = " (" + human.Bytes(x.Bytes) + ")"
 			}
-			a.line(strings.TrimRight(fmt.Sprintf("  %s %s%s %s", x.Action, x.CID, size, x.Reason), " "), "    ")
+			reason := x.Reason
+			if b.Blocked != nil && strings.Contains(*b.Blocked, reason) {
+				reason = "" // it is said once
+			}
+			a.line(strings.TrimRight(fmt.Sprintf("  %s %s%s %s", x.Action, x.CID, size, reason), " "), "    ")
 		}
 		if more := b.Count - len(b.Actions); more > 0 {
 			a.line(fmt.Sprintf("  … and %d more", more), "    ")

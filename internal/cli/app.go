@@ -46,6 +46,8 @@ type app struct {
 	json   bool
 	system bool
 	bus    string
+	// hint is what is to be said beside, with --json: within the error, or alone.
+	hint string
 	// commands finds the commands that a text names.
 	commands *regexp.Regexp
 }
@@ -69,8 +71,12 @@ func usagef(format string, args ...any) *fault {
 
 // run executes one command; name is how the program is called.
 func run(args []string, name string, env Env) int {
-	a := &app{env: env, name: name, clk: clock.System, style: styleOf(env.Stdout, env)}
-	out := &printer{Writer: env.Stdout}
+	return (&app{env: env, name: name}).run(args)
+}
+
+func (a *app) run(args []string) int {
+	a.clk, a.style = clock.System, styleOf(a.env.Stdout, a.env)
+	out := &printer{Writer: a.env.Stdout}
 	a.env.Stdout = out
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -82,6 +88,7 @@ func run(args []string, name string, env Env) int {
 		err = &fault{code: ExitFailed, err: fmt.Errorf("print: %w", failed), next: "see where the output goes"}
 	}
 	if err == nil {
+		a.sayHint()
 		return ExitDone
 	}
 	a.json = a.json || asksJSON(args)
@@ -89,7 +96,7 @@ func run(args []string, name string, env Env) int {
 }
 
 // jsonFlag is --json in each spelling, alone or among other letters.
-var jsonFlag = regexp.MustCompile(`^(-[a-z]*j[a-z]*|--json(-output)?(=true)?)$`)
+var jsonFlag = regexp.MustCompile(`^(-[a-z]*j[a-z]*|--json(-output)?(=(1|t|T|true|TRUE|True))?)$`)
 
 // asksJSON says that JSON was asked for by words that were not all understood.
 func asksJSON(args []string) bool {
@@ -109,11 +116,12 @@ func (a *app) report(err error, path string) int {
 		f.next = path + " --help"
 	}
 	if f.err == nil { // an outcome that was printed already
+		a.sayHint()
 		return f.code
 	}
 	what, next := a.typed(f.err.Error()), a.typed(f.next)
 	if a.json {
-		if b, err := status.FailureDocument(what, f.kind, next, f.code); err == nil {
+		if b, err := status.FailureDocument(what, f.kind, next, a.hint, f.code); err == nil {
 			fmt.Fprintf(a.env.Stderr, "%s\n", b)
 		}
 		return f.code
@@ -123,6 +131,16 @@ func (a *app) report(err error, path string) int {
 		a.note("Next: " + visible(next))
 	}
 	return f.code
+}
+
+// sayHint says what is to be said beside where no error has it.
+func (a *app) sayHint() {
+	if a.hint == "" {
+		return
+	}
+	if b, err := status.HintDocument(a.hint); err == nil {
+		fmt.Fprintf(a.env.Stderr, "%s\n", b)
+	}
 }
 
 // outcome ends a command with a code and without further words.

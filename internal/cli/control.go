@@ -86,13 +86,17 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 		return a.serve(ctx, ServeOptions{Verbose: verbose, PrivateBus: a.needsBus()})
 	}
 	u := a.unit()
-	state := u.state(ctx)
-	if state.masked() {
-		return &fault{code: ExitFailed, err: errors.New("start the service: " + state.lastEnd()), next: u.typed("unmask")}
+	now := u.state(ctx)
+	if now.masked() {
+		return &fault{code: ExitFailed, err: errors.New("start the service: " + now.lastEnd()), next: u.typed("unmask")}
 	}
-	byManager := state.loaded()
+	byManager := now.loaded()
 	if byManager {
-		if err := u.systemctl(ctx, "start"); err != nil {
+		verb := "start"
+		if now.again() {
+			verb = "restart" // a start waits until the manager's own turn comes
+		}
+		if err := u.systemctl(ctx, verb); err != nil {
 			return a.notStarted(ctx, err)
 		}
 	} else if err := a.spawn(ctx, verbose); err != nil {

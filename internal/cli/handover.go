@@ -34,17 +34,16 @@ func Main(args []string, env Env) int {
 		return ExitDone
 	}
 	path, err := legacy(env)
+	a := &app{env: env, name: "ipfs-kit daemon intelligent", json: asksJSON(args)}
 	if err == nil {
 		argv := append([]string{path}, args...)
 		err = unix.Exec(path, argv, env.Environ)
-		fmt.Fprintf(env.Stderr, "ipfs-kit: start %s: %v\n", path, err)
-		return 126
+		return a.report(&fault{code: 126, err: fmt.Errorf("start %s: %w", path, err)}, "ipfs-kit")
 	}
 	if !errors.Is(err, errNoLegacy) {
-		fmt.Fprintf(env.Stderr, "ipfs-kit: %v\n", err)
-		return 127
+		return a.report(&fault{code: 127, err: err}, "ipfs-kit")
 	}
-	return withoutLegacy(args, env)
+	return a.withoutLegacy(args)
 }
 
 // completesOurs says that a shell asks for one of the two words that lead to our
@@ -75,25 +74,30 @@ var oldVerbs = map[string][]string{
 }
 
 // withoutLegacy serves the old daemon's commands, and says what is missing for all others.
-func withoutLegacy(args []string, env Env) int {
+func (a *app) withoutLegacy(args []string) int {
 	if len(args) >= 2 && args[0] == "daemon" {
 		if verb, ok := oldVerbs[args[1]]; ok {
 			if flag := oldFlag(args[2:]); flag != "" {
-				a := &app{env: env, name: "ipfs-kit daemon intelligent", json: asksJSON(args)}
 				return a.report(hint(a.name+" "+args[1]+" --help", "%s was a flag of the Python daemon, which is not installed; this service has none like it", flag), "ipfs-kit")
 			}
-			fmt.Fprintf(env.Stderr, "ipfs-kit: the Python program is not installed; this acts on the ipfs-kit-intelligent service, as ipfs-kit daemon intelligent %s does.\n", args[1])
-			return run(append(slices.Clone(verb), args[2:]...), "ipfs-kit daemon intelligent", env)
+			a.hint = fmt.Sprintf("the Python program is not installed; this acts on the ipfs-kit-intelligent service, as %s %s does.", a.name, args[1])
+			if !a.json {
+				fmt.Fprintf(a.env.Stderr, "ipfs-kit: %s\n", a.hint)
+				a.hint = ""
+			}
+			return a.run(append(slices.Clone(verb), args[2:]...))
 		}
 	}
 	what := "this command"
 	if len(args) > 0 {
 		what = fmt.Sprintf("%q", strings.Join(args, " "))
 	}
-	fmt.Fprintf(env.Stderr, "ipfs-kit: %s is a command of the Python program ipfs_kit_py, which is not in PATH.\n"+
-		"Next: install it (pip install ipfs_kit_py), or name it: IPFS_KIT_LEGACY=/path/to/ipfs-kit\n"+
-		"Commands of this program: ipfs-kit daemon intelligent --help\n", what)
-	return 127
+	code := a.report(&fault{code: 127, err: fmt.Errorf("%s is a command of the Python program ipfs_kit_py, which is not in PATH", what),
+		next: "install it (pip install ipfs_kit_py), or name it: IPFS_KIT_LEGACY=/path/to/ipfs-kit"}, "ipfs-kit")
+	if !a.json {
+		a.note("Commands of this program: " + a.name + " --help")
+	}
+	return code
 }
 
 // oldFlags are those that only the old daemon had, in any of its versions.

@@ -28,6 +28,7 @@ import (
 // The scripts type commands as a user does: both programs, a real service in
 // the background on a bus of its own, a real home with folders as backends.
 func TestMain(m *testing.M) {
+	completeLimit = scriptLimit
 	env := SystemEnv()
 	env.Serve = func(ctx context.Context, o ServeOptions) error {
 		return service.Host(ctx, service.HostOptions(o), env.Getenv)
@@ -56,6 +57,7 @@ func TestScripts(t *testing.T) {
 		"exits":   exits,
 		"json":    isJSON,
 		"until":   until,
+		"await":   await,
 		"backend": makeBackend,
 		"content": makeContent,
 		"mark":    makeMark,
@@ -65,7 +67,7 @@ func TestScripts(t *testing.T) {
 }
 
 // scriptLimit is how long a script waits for anything.
-const scriptLimit = 30 * time.Second
+const scriptLimit = 5 * time.Minute
 
 // setUp gives each script a user of its own, without systemd and without a bus.
 func setUp(e *testscript.Env) error {
@@ -138,6 +140,21 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("%s has no %s:\n%s", args[0], args[1], data)
+		}
+	}
+}
+
+// await REGEXP PROGRAM ARGS… runs a command again and again until its output has a line; with !, until it has none.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	re := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(scriptLimit); ; time.Sleep(20 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout")
+		if re.MatchString(out) != neg {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%v: waited in vain for %s: %v\n%s%s", args[1:], args[0], err, out, ts.ReadFile("stderr"))
 		}
 	}
 }

@@ -42,6 +42,7 @@ func TestShellsCompleteWhatIsTyped(t *testing.T) {
 	testenv.DBusDaemon(t)
 	for name, sh := range shells {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if _, err := exec.LookPath(name); err != nil {
 				testenv.Skip(t, name+" is not installed")
 			}

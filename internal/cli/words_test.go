@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -35,7 +36,7 @@ func TestTextsCantSteerTheTerminal(t *testing.T) {
 }
 
 func FuzzDocumentsStayDocumentsWithoutHiddenCharacters(f *testing.F) {
-	for _, s := range []string{`{"a":"b"}`, `{"\u001b":"\\u001b\n\"\u202e"}`, "\u009b", `\`, `"\ud83d\ude00"`, `{"a":"\/"}`, "\r0"} {
+	for _, s := range []string{`{"a":"b"}`, `{"\u001b":"\\u001b\n\"\u202e"}`, "\u009b", `\`, `"\ud83d\ude00"`, `"\udb40\udc41"`, `"\ud83d"`, `"\ud83dx"`, `{"a":"\/"}`, "\r0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, doc string) {
@@ -44,7 +45,9 @@ func FuzzDocumentsStayDocumentsWithoutHiddenCharacters(f *testing.F) {
 			return
 		}
 		var v any
-		if err := json.Unmarshal(out, &v); err != nil {
+		d := json.NewDecoder(bytes.NewReader(out))
+		d.UseNumber() // of any size
+		if err := d.Decode(&v); err != nil {
 			t.Fatalf("%q became %q: %v", doc, out, err)
 		}
 		if s, ok := v.(string); ok && strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != unicode.ReplacementChar }) {

@@ -60,7 +60,7 @@ func (v *visit) backend(ctx context.Context, b *catalog.Backend) {
 	case c.IsFilesystem():
 		v.folder(ctx, b.Name, c.RootPath())
 	default:
-		v.endpoint(ctx, b)
+		v.endpoint(ctx, b, types.Spec{Name: b.Name, Type: c.Type, Content: c.Content, String: c.String}, "it is configured in "+filepath.Join(v.Paths.Home, c.File))
 	}
 }
 
@@ -78,6 +78,8 @@ func (v *visit) unconfigured(ctx context.Context, b *catalog.Backend) {
 			"a program wrote its row there, at "+b.Row.Endpoint+"; a file that is removed leaves the row", "configure it in "+file+leave)
 		if path != "" {
 			v.folder(ctx, b.Name, path)
+		} else if b.Type() != home.TypeFilesystem {
+			v.endpoint(ctx, b, types.OfRow(b.Name, b.Type(), b.Row.Endpoint), "only the backend registry names it; configure it in "+file)
 		}
 	case b.Row != nil:
 		v.add("backend-misconfigured", status.SeverityError, b.Name, "backend "+b.Name+" has no configuration",
@@ -195,14 +197,12 @@ func (v *visit) room(subject, path string, p place) {
 	}
 }
 
-// endpoint asks a backend that is no folder, by its own adapter's check.
-func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
-	c := b.Config
+// endpoint asks a backend that is no folder, by its own adapter's check; where says where a person changes what it is.
+func (v *visit) endpoint(ctx context.Context, b *catalog.Backend, spec types.Spec, where string) {
 	actx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := v.Clock.AfterFunc(2*v.Probe, cancel)
 	defer t.Stop()
-	spec := types.Spec{Name: b.Name, Type: c.Type, Content: c.Content, String: c.String}
 	for _, name := range types.Credentials(spec) {
 		if !v.hasCredential(name) {
 			return // without its secret nothing is learned; what the service knows is told
@@ -211,7 +211,7 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 	if len(types.Variables(spec)) > 0 {
 		return // nor with a variable in its place
 	}
-	deps := types.Deps{Clock: v.Clock, Credentials: v.credentialsFolder(), Lane: backend.NewLane(types.Transfers(c.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
+	deps := types.Deps{Clock: v.Clock, Credentials: v.credentialsFolder(), Lane: backend.NewLane(types.Transfers(spec.Type), v.Clock), Stall: v.Probe, ProbeTimeout: v.Probe}
 	a, err := types.Open(actx, spec, deps)
 	if err == nil {
 		_, err = a.Check(actx)
@@ -221,18 +221,17 @@ func (v *visit) endpoint(ctx context.Context, b *catalog.Backend) {
 		return
 	}
 	f := causeOf(err)
-	if host := hostOf(c.Endpoint()); f.code == "endpoint-timeout" && host != "" {
+	if host := hostOf(b.Endpoint()); f.code == "endpoint-timeout" && host != "" {
 		lctx, stop := context.WithTimeout(ctx, v.Probe)
 		defer stop()
 		if _, lerr := net.DefaultResolver.LookupHost(lctx, host); lerr != nil {
 			f = causeOf(&net.DNSError{Name: host})
 		}
 	}
-	if host := placeOf(c.Endpoint()); host != "" {
+	if host := placeOf(b.Endpoint()); host != "" {
 		f.mend = strings.NewReplacer("NAME", host, "ADDRESS", host).Replace(f.mend)
 	}
-	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, c.Endpoint(), f.what), plain(err),
-		f.mend+" (it is configured in "+filepath.Join(v.Paths.Home, c.File)+")")
+	v.add(f.code, status.SeverityError, b.Name, fmt.Sprintf("backend %s can't be reached at %s: %s", b.Name, b.Endpoint(), f.what), plain(err), f.mend+" ("+where+")")
 }
 
 // hostOf is the name in an address, empty where it has none or a number.

@@ -103,8 +103,7 @@ func (v *visit) blocked(mend string) {
 		}
 		if !status.WantsContent(b.Blocked) {
 			v.add("sync-waits", status.SeverityWarning, b.Name, "backend "+b.Name+" is dirty, and its sync waits for a person", b.Blocked,
-				"see what: ipfs-kit-intelligent sync --dry-run --backend "+human.Shell(b.Name)+"; see to it, then: ipfs-kit-intelligent sync --backend "+human.Shell(b.Name)+
-					"; with --reconcile it compares everything, and that is your word for what it would remove")
+				status.MendBlocked(b.Name, b.Blocked))
 			continue
 		}
 		v.add("content-without-source", status.SeverityWarning, b.Name, "backend "+b.Name+" waits for content that nobody here has", b.Blocked,

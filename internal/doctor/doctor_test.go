@@ -314,6 +314,43 @@ func TestADiskWithoutRoomOrInodesIsTold(t *testing.T) {
 	w.finds("inodes-nearly-gone")
 }
 
+// The state of a service that never ran lies where it will be made.
+func TestTheDiskOfAStateThatIsNotMadeYetIsLookedAt(t *testing.T) {
+	testenv.Root(t)
+	w := newWorld(t)
+	disk := w.mkdir(filepath.Join(w.dir, "small"))
+	w.o.Paths.State = filepath.Join(disk, "local/state")
+	w.mount("tmpfs", disk, "tmpfs", 0, "size=1m")
+	w.misses("disk-nearly-full")
+	w.write(filepath.Join(disk, "large"), strings.Repeat("x", 1000<<10))
+	if f := w.finds("disk-nearly-full"); f.Subject != w.o.Paths.State || !strings.HasSuffix(f.Mend, "df -h "+disk) {
+		t.Errorf("%+v", f)
+	}
+	w.o.Paths.Home = filepath.Join(disk, "home") // which nobody makes there
+	if f := w.of("disk-nearly-full", w.o.Paths.Home); f.Code != "" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// The system's service has an account of its own: what the one who types has taken says nothing.
+func TestInstancesOfInotifyAreThoseOfTheServicesAccount(t *testing.T) {
+	w := newWorld(t)
+	w.o.Inotify = func() error { return unix.EMFILE }
+	w.finds("watch-instances")
+	w.o.System = true
+	w.misses("watch-instances")
+}
+
+// One subject can have two causes of one kind; each is told, and none twice.
+func TestFindingsOfOneKindThatDifferAreAllTold(t *testing.T) {
+	one := status.Finding{Code: "backend-misconfigured", Severity: status.SeverityError, Subject: "nas", What: "can't be used", Why: "its type is unknown", Mend: "mend it"}
+	other := one
+	other.Why = "a key is unknown"
+	if d := status.Diagnose(1, []status.Finding{one, other, one}); len(d.Findings) != 2 {
+		t.Errorf("%+v", d.Findings)
+	}
+}
+
 func TestWhatIsMountedReadOnlyIsTold(t *testing.T) {
 	testenv.Root(t)
 	w := newWorld(t)
@@ -331,10 +368,10 @@ func TestWhatIsMountedReadOnlyIsTold(t *testing.T) {
 func TestAMountThatHangsIsAFindingAndHoldsUpNothingElse(t *testing.T) {
 	testenv.Root(t)
 	w := newWorld(t)
-	w.o.Probe = time.Second
 	disk := w.filesystem("dead")
 	w.configure("odd", "type: carrier_pigeon\n")
 	w.misses("path-hangs")
+	w.o.Probe = time.Second
 	revive := w.kill(disk)
 	if f := w.finds("path-hangs"); f.Subject != "dead" {
 		t.Errorf("%+v", f)
@@ -489,6 +526,31 @@ func TestABackendThatOnlyTheRegistryNamesIsTold(t *testing.T) {
 	w.misses("registry-only")
 	w.misses("path-missing")
 	w.misses("file-unreadable")
+}
+
+// What is at the endpoint of a row is asked as that of a configuration is.
+func TestTheEndpointThatOnlyTheRegistryNamesIsAsked(t *testing.T) {
+	node := httptest.NewServer(kubo)
+	defer node.Close()
+	for endpoint, code := range map[string]string{node.URL: "", "http://" + closedPort(t): "endpoint-refused"} {
+		w := newWorld(t)
+		h, err := home.Open(w.home, home.Options{Clock: clock.System})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = h.UpdateRegistry(t.Context(), []home.RegistryUpdate{{Name: "node", Health: &home.RegistryHealth{Status: "healthy", Type: "ipfs", Endpoint: endpoint, CheckedAt: time.Now()}}})
+		if err := errors.Join(err, h.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if w.of("registry-only", "node").Code == "" {
+			t.Error("it is not told that only the registry names it")
+		}
+		if code == "" {
+			w.misses("endpoint-refused")
+		} else if f := w.finds(code); f.Subject != "node" || !strings.Contains(f.Mend, "configure it in "+filepath.Join(w.home, "backends/node.yaml")) {
+			t.Errorf("%+v", f)
+		}
+	}
 }
 
 // Of a type that can be synced: a variable in the place of a secret, which works in a shell and not here.

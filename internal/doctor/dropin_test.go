@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
 	"ipfskit.org/intelligent/internal/config"
@@ -156,8 +157,8 @@ func TestALinkIntoWhatTheSandboxHidesIsToldWithWhereItLeads(t *testing.T) {
 func TestAHomeThatHangsEndsTheLookInTime(t *testing.T) {
 	testenv.Root(t)
 	w := newWorld(t)
-	w.o.Read = w.o.Probe / 10
 	w.misses("home-hangs")
+	w.o.Read, w.o.Probe = time.Second, time.Second
 	revive := w.kill(w.home)
 	w.finds("home-hangs")
 	revive()

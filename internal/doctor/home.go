@@ -66,7 +66,7 @@ func (v *visit) readHome(ctx context.Context) {
 	}
 	v.home, v.cat = got.home, got.cat
 	problems := v.cat.Problems()
-	configs := map[string]bool{} // that can't be read: the backend tells it
+	told := map[string]bool{} // files that can't be read, with words of their own
 	for _, name := range v.cat.Names() {
 		b, ok := v.cat.Get(name)
 		if !ok {
@@ -74,17 +74,17 @@ func (v *visit) readHome(ctx context.Context) {
 		}
 		if b.Config != nil {
 			redact.Settings(b.Config.Settings.All())
-			configs[b.Config.File] = b.Config.Err != nil && b.Counted()
+			told[b.Config.File] = b.Config.Err != nil && b.Counted()
 		}
 		if b.Dirty != nil {
 			for _, p := range b.Dirty.Problems {
+				told[p.File] = true
 				v.unreadable(p, "mend it; or remove it, and have all of it compared: ipfs-kit-intelligent sync --reconcile --backend "+human.Shell(name))
 			}
-			problems = append(problems, b.Dirty.Problems...)
 		}
 	}
 	for _, p := range v.cat.Problems() {
-		if !configs[p.File] {
+		if !told[p.File] {
 			v.unreadable(p, home.Mend(p.File))
 		}
 	}

@@ -22,11 +22,14 @@ import (
 
 // watches holds the kernel's limits against the folders of the home.
 func (v *visit) watches(context.Context) {
-	inotify := v.Inotify
-	if inotify == nil {
-		inotify = kernelInotify
+	full := false
+	if !v.System { // whose account is another one than that of who asks, with instances of its own
+		inotify := v.Inotify
+		if inotify == nil {
+			inotify = kernelInotify
+		}
+		full = errors.Is(inotify(), unix.EMFILE)
 	}
-	full := errors.Is(inotify(), unix.EMFILE)
 	if full {
 		v.add("watch-instances", status.SeverityWarning, "fs.inotify.max_user_instances", "the kernel lets no more programs of this user watch folders",
 			"others have taken all that it allows; a service that starts now looks at the home every 15 seconds instead",
@@ -49,8 +52,8 @@ func (v *visit) watches(context.Context) {
 	}
 	short := v.Service != nil && slices.ContainsFunc(v.Service.Issues, func(i status.Finding) bool { return i.Code == "unwatched" })
 	if folders*10 >= limit*9 || short && !full {
-		v.add("watch-limit", status.SeverityWarning, "fs.inotify.max_user_watches", fmt.Sprintf("the kernel lets this user watch %s, and the home has %d", human.Count(limit, "folder", "folders"), folders),
-			"what is not watched is only looked at every 15 seconds, and other programs of this user need watches too",
+		v.add("watch-limit", status.SeverityWarning, "fs.inotify.max_user_watches", fmt.Sprintf("the kernel lets the service's user watch %s, and the home has %d", human.Count(limit, "folder", "folders"), folders),
+			"what is not watched is only looked at every 15 seconds, and other programs of that user need watches too",
 			fmt.Sprintf("echo fs.inotify.max_user_watches=%d | sudo tee /etc/sysctl.d/50-ipfs-kit.conf && sudo sysctl --system", max(8*folders, 2*limit, 65536)))
 	}
 }
@@ -64,12 +67,22 @@ func kernelInotify() error {
 	return unix.Close(fd)
 }
 
-// ownDisks looks at the room of the home and of the service's own state.
+// ownDisks looks at the room of the home and of the service's own state, which lies where it will be made where it is not there yet.
 func (v *visit) ownDisks(ctx context.Context) {
 	for _, path := range []string{v.Paths.Home, v.Paths.State} {
-		seen, err := bounded(ctx, v.Clock, v.Probe, "look at "+path, func() (place, error) { return lookAt(path) })
+		at := path
+		seen, err := bounded(ctx, v.Clock, v.Probe, "look at "+path, func() (p place, err error) {
+			for {
+				p, err = lookAt(at)
+				up := filepath.Dir(at)
+				if path != v.Paths.State || !errors.Is(err, fs.ErrNotExist) || up == at {
+					return p, err
+				}
+				at = up
+			}
+		})
 		if err == nil {
-			v.room(path, path, seen)
+			v.room(path, at, seen)
 		}
 	}
 }

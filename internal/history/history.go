@@ -161,7 +161,7 @@ func (h *History) happened(now time.Time, what, name string, doc any) {
 
 // hour is what is summed of the hour of a time. The caller holds mu.
 func (h *History) hour(now time.Time) *Totals {
-	at := hourOf(now.UnixMicro())
+	at := localHour(now)
 	t, ok := h.totals[at]
 	if !ok {
 		t = &Totals{}
@@ -178,6 +178,22 @@ func hourOf(micros int64) int64 {
 		return 0 // a clock that is that wrong tells nothing
 	}
 	return micros / microsHour
+}
+
+// pastHour is how much later than those of UTC the hours of a time's zone begin.
+func pastHour(t time.Time) time.Duration {
+	_, east := t.Zone()
+	return (time.Hour - time.Duration(east)*time.Second%time.Hour) % time.Hour
+}
+
+// localHour is hourOf by the clock of the time's zone, whose days begin with one of these hours also where it is
+// not whole hours from UTC.
+func localHour(t time.Time) int64 { return hourOf(t.Add(-pastHour(t)).UnixMicro()) }
+
+// HourStart is when the hour of a time began, by the clock of its zone.
+func HourStart(t time.Time) time.Time {
+	past := pastHour(t)
+	return t.Add(-past).Truncate(time.Hour).Add(past)
 }
 
 // maxWhy bounds a reason on disk.

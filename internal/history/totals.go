@@ -136,7 +136,7 @@ func (h *History) passed(now time.Time) {
 	}
 	for at := now; left > 0; {
 		// The last hour first: it is known when the time ended.
-		part := min(left, time.Duration(at.UnixMicro()%microsHour+1)*time.Microsecond)
+		part := min(left, at.Sub(HourStart(at))+time.Microsecond)
 		h.hour(at).Spent.add(h.level.times(part.Seconds()))
 		left -= part
 		at = at.Add(-part)
@@ -149,11 +149,11 @@ func (h *History) Sums(ctx context.Context, since ...time.Time) ([]Totals, error
 	out := make([]Totals, len(since))
 	first := int64(math.MaxInt64)
 	for _, s := range since {
-		first = min(first, hourOf(s.UnixMicro()))
+		first = min(first, localHour(s))
 	}
 	add := func(at int64, t *Totals) {
 		for i, s := range since {
-			if at >= hourOf(s.UnixMicro()) {
+			if at >= localHour(s) {
 				out[i].add(t)
 			}
 		}

@@ -31,6 +31,31 @@ func TestTimeIsSummedByHourAtTheLevelThatItHad(t *testing.T) {
 	}
 }
 
+// Days begin at midnight also where that is no full hour of UTC.
+func TestTheHoursAreThoseOfTheZone(t *testing.T) {
+	for name, east := range map[string]time.Duration{"UTC": 0, "Kolkata": 5*time.Hour + 30*time.Minute, "Kathmandu": 5*time.Hour + 45*time.Minute, "St. John's": -3*time.Hour - 30*time.Minute, "New York": -5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			p := newPast(t, DefaultLimits())
+			midnight := time.Date(2026, 3, 1, 0, 0, 0, 0, time.FixedZone(name, int(east.Seconds())))
+			for _, at := range []time.Duration{-time.Second, 0, 59 * time.Minute} {
+				p.h.Check(midnight.Add(at), "nas", status.KindHealthCheck, true, 0, "")
+			}
+			p.h.Level(midnight.Add(-10*time.Minute), Level{Backends: 1})
+			p.h.Level(midnight.Add(20*time.Minute), Level{})
+			for flushed := range 2 {
+				sums, err := p.h.Sums(t.Context(), midnight, midnight.Add(-time.Hour))
+				if err != nil || sums[0].Checks != 2 || sums[1].Checks != 3 || math.Abs(sums[0].Spent.Backends-20*60) > 1 || math.Abs(sums[1].Spent.Backends-30*60) > 1 {
+					t.Errorf("%d: %+v %v", flushed, sums, err)
+				}
+				p.db.Flush()
+			}
+			if got := HourStart(midnight.Add(42 * time.Minute)); !got.Equal(midnight) {
+				t.Errorf("the hour began at %s", got)
+			}
+		})
+	}
+}
+
 func TestAClockThatIsSetBackTakesNoTimeAway(t *testing.T) {
 	p := newPast(t, DefaultLimits())
 	now := p.clk.Now()

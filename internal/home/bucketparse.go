@@ -1,8 +1,11 @@
 package home
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -138,15 +141,21 @@ func eachOnce(list []string) []string {
 func parseBucketDoc(file string, data []byte) ([]Bucket, error) {
 	var doc any
 	if strings.HasSuffix(file, ".json") {
-		if err := json.Unmarshal(data, &doc); err != nil {
+		dec := json.NewDecoder(bytes.NewReader(standIn(data)))
+		dec.UseNumber() // what stands for Python's own numbers is no float
+		if err := dec.Decode(&doc); err != nil {
 			return nil, err
+		}
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			return nil, errors.New("something follows the document")
 		}
 	} else if err := unmarshalYAML(data, &doc); err != nil {
 		return nil, err
 	}
+	doc = textKeys(doc)
 	if m, ok := doc.(map[string]any); ok {
 		if inner, ok := m["buckets"]; ok {
-			doc = inner
+			doc = textKeys(inner)
 		}
 	}
 	var out []Bucket
@@ -189,6 +198,19 @@ func parseBucketDoc(file string, data []byte) ([]Bucket, error) {
 	}
 	slices.SortFunc(out, func(a, b Bucket) int { return strings.Compare(a.Key, b.Key) })
 	return out, nil
+}
+
+// textKeys takes names that YAML takes for numbers or dates as texts.
+func textKeys(v any) any {
+	m, ok := v.(map[any]any)
+	if !ok {
+		return v
+	}
+	out := map[string]any{}
+	for k, v := range m {
+		out[fmt.Sprint(k)] = v
+	}
+	return out
 }
 
 func names(v any) []string {

@@ -115,7 +115,7 @@ func (b *Bucket) add(o Bucket) {
 // bucketsOf reads one registry, from memory if it is the same as before. One
 // that lists the same as an earlier source shares its list.
 func (h *Home) bucketsOf(ctx context.Context, file string, parse func(string, []byte) ([]Bucket, error), sources [][]Bucket) ([]Bucket, error) {
-	st, _, there := h.stat(file)
+	st, there := h.look(file)
 	h.mu.Lock()
 	c, known := h.tables[file]
 	h.mu.Unlock()

@@ -72,7 +72,7 @@ func newDone(c Cleared) done {
 	return d
 }
 
-// satisfied tells which CIDs of an action are still open. seen: the action was there when the sync began.
+// open tells which CIDs of an action are still open. seen: the action was there when the sync began.
 func (d *done) open(a action, seen bool) []string {
 	if d.dismiss && seen {
 		return nil
@@ -101,8 +101,8 @@ func (h *Home) clearMark(file string, old []byte, seen seenFile, d done) ([]byte
 	now := h.clk.Now()
 	if len(m.actions) == 0 {
 		open := slices.DeleteFunc(slices.Clone(m.affected), func(c string) bool { return d.cids[c] })
-		known := seen.stamp != (stamp{})
-		if len(m.affected) > 0 && len(open) == 0 || known && (d.whole && len(m.affected) == 0 || d.dismiss) {
+		same := seen.content == digestOf(old) // else it was set again since
+		if len(m.affected) > 0 && len(open) == 0 || same && (d.whole && len(m.affected) == 0 || d.dismiss) {
 			clean(doc, file, now)
 			return python(doc), nil
 		}

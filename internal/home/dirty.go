@@ -243,11 +243,12 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 	for i := range marks {
 		m := &marks[i]
 		fmt.Fprintf(&version, "%s:%s;", m.file, m.stamp)
-		d.files[m.file] = seenFile{actions: len(m.actions), stamp: m.stamp, sure: m.sure}
+		d.files[m.file] = seenFile{actions: m.inFile, content: m.content, stamp: m.stamp, sure: m.sure}
 		d.Actions += len(m.actions)
 		d.LastSync = later(d.LastSync, m.lastSync)
 		switch {
-		case m.empty:
+		case m.empty: // a hint, or the beginning of a mark that Python writes
+			d.Settling = d.Settling || h.unsettled(m)
 		case m.err != nil:
 			h.unparsed(d, m)
 		default:
@@ -264,8 +265,7 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 // unparsed is for a file that can't be parsed: it may be in the middle of being written; later it is a mark.
 // What is no file at all is never written to its end.
 func (h *Home) unparsed(d *Dirty, m *markFile) {
-	// A clock that went wrong makes files of the future, which would never settle.
-	if age := h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)); m.stamp.mtime != 0 && age.Abs() < h.settle && !errors.Is(m.err, fsys.ErrNotFile) {
+	if h.unsettled(m) && !errors.Is(m.err, fsys.ErrNotFile) {
 		d.Settling = true
 		return
 	}
@@ -275,6 +275,12 @@ func (h *Home) unparsed(d *Dirty, m *markFile) {
 	if m.stamp.mtime != 0 {
 		d.since(time.Unix(0, m.stamp.mtime))
 	}
+}
+
+// unsettled tells a file that may be in the middle of being written. A clock that went
+// wrong makes files of the future, which would never settle.
+func (h *Home) unsettled(m *markFile) bool {
+	return m.stamp.mtime != 0 && h.clk.Now().Sub(time.Unix(0, m.stamp.mtime)).Abs() < h.settle
 }
 
 // summing collects CIDs, each once.

@@ -70,22 +70,28 @@ func (h *Home) replace(ctx context.Context, c change) error {
 // exchange is replace for who is counted already.
 func (h *Home) exchange(ctx context.Context, c change) error {
 	defer h.lock(c.name)()
-	old, _, err := h.read(ctx, c.name, c.limit)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read %s to change it: %w", c.name, err)
+	old, err := h.current(ctx, c)
+	if err != nil {
+		return err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		old = nil
-	}
-	for range maxRounds {
+	for round := range maxRounds {
 		next, err := c.apply(old)
 		if err != nil {
 			return fmt.Errorf("change %s: %w", c.name, err)
 		}
-		if next == nil {
+		if next == nil && round == 0 {
 			return nil
 		}
+		if next == nil {
+			break
+		}
 		swapped, temp, err := h.swap(c, old != nil, next)
+		if errors.Is(err, fs.ErrExist) && round+1 < maxRounds { // it came since it was read
+			if old, err = h.current(ctx, c); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("change %s: %w", c.name, err)
 		}
@@ -106,9 +112,21 @@ func (h *Home) exchange(ctx context.Context, c change) error {
 	return h.syncDir(c.name)
 }
 
+// current reads a file that is to be changed; nil where there is none.
+func (h *Home) current(ctx context.Context, c change) ([]byte, error) {
+	data, _, err := h.read(ctx, c.name, c.limit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s to change it: %w", c.name, err)
+	}
+	return data, nil
+}
+
 // swap writes next beside the file and exchanges the two. It gives what was
-// swapped out and the name under which that lies now; empty when nothing does. An
-// error names the file, not what lay beside it.
+// swapped out and the name under which that lies now; empty when nothing does. A file that
+// came where there was none is fs.ErrExist. An error names the file, not what lay beside it.
 func (h *Home) swap(c change, exists bool, next []byte) (swapped []byte, temp string, err error) {
 	temp = path.Join(path.Dir(c.name), tempPrefix+path.Base(c.name)+"."+rand.Text()[:8]+".tmp")
 	defer func(temp string) {
@@ -123,7 +141,7 @@ func (h *Home) swap(c change, exists bool, next []byte) (swapped []byte, temp st
 		h.remember(c.name, stampOf(fi))
 	}
 	if !exists {
-		return nil, "", h.root.Rename(temp, c.name)
+		return nil, "", h.place(temp, c.name)
 	}
 	err = h.root.Exchange(temp, c.name)
 	switch {
@@ -134,12 +152,22 @@ func (h *Home) swap(c change, exists bool, next []byte) (swapped []byte, temp st
 		}
 		return swapped, "", h.root.Rename(temp, c.name)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, "", h.root.Rename(temp, c.name) // it was deleted meanwhile
+		return nil, "", h.place(temp, c.name) // it was deleted meanwhile
 	case err != nil:
 		return nil, "", errors.Join(err, h.discard(temp))
 	}
 	swapped, _, err = h.read(context.Background(), temp, c.limit)
 	return swapped, temp, err
+}
+
+// place gives a new file its name, unless another one came there. On file systems without hard
+// links that can't be told, and what came in the instant before is lost.
+func (h *Home) place(temp, name string) error {
+	err := h.root.Link(temp, name)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return errors.Join(err, h.discard(temp))
+	}
+	return h.root.Rename(temp, name)
 }
 
 // writeTemp writes and syncs a new file with the permissions of the one that it replaces.

@@ -125,6 +125,16 @@ func (h *Home) read(ctx context.Context, name string, limit int64) ([]byte, stam
 	return data, stampOf(fi), nil
 }
 
+// look gives the stamp of a file; false when there is none. One that can't be looked at, such as a link
+// that leads out of the home, is there: reading it says why.
+func (h *Home) look(name string) (stamp, bool) {
+	fi, err := h.root.Stat(name)
+	if err != nil {
+		return stamp{}, !absent(err)
+	}
+	return stampOf(fi), true
+}
+
 // stat gives the stamp of a file; false when there is none.
 func (h *Home) stat(name string) (stamp, fs.FileInfo, bool) {
 	fi, err := h.root.Stat(name)

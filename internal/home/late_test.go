@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ipfskit.org/intelligent/internal/fsys/faulty"
 	"ipfskit.org/intelligent/internal/parquetfile"
 )
 
@@ -131,5 +132,52 @@ func TestAHomeIsClosedWhileItIsChanged(t *testing.T) {
 		if (err == nil) != (there == nil) {
 			t.Errorf("said %v, and the file: %v", err, there)
 		}
+	}
+}
+
+// A file that comes while ours is being made is changed, not written over.
+func TestAFileThatComesMeanwhileIsNotWrittenOver(t *testing.T) {
+	theirs, err := parquetfile.New(mappingColumns, []map[string]any{{"cid": "theirs", "status": PinPending}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHome(t)
+	path := filepath.Join(h.Path(), mappingFile("nas"))
+	came := false
+	h.root = faulty.Wrap(h.root, func(op, name string) error {
+		if (op == "rename" || op == "link") && name == mappingFile("nas") && !came {
+			came = true
+			write(t, path, string(theirs))
+		}
+		return nil
+	})
+	if err := h.UpdatePins(t.Context(), "nas", []PinUpdate{{CID: "ours", Status: PinStored}}); err != nil {
+		t.Fatal(err)
+	}
+	pins, err := h.ReadPins(t.Context(), "nas")
+	if err != nil || len(pins) != 2 {
+		t.Errorf("%+v %v", pins, err)
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), tempPrefix+"*"))
+	if err != nil || len(left) > 1 { // what was swapped out is looked at for a while
+		t.Errorf("left: %q %v", left, err)
+	}
+}
+
+// The folder of a mapping, and its name, survive a power loss before the mark is cleared.
+func TestANewMappingSurvivesAPowerLoss(t *testing.T) {
+	h := newHome(t)
+	synced := map[string]bool{}
+	h.root = faulty.Wrap(h.root, func(op, name string) error {
+		if op == "syncdir" {
+			synced[name] = true
+		}
+		return nil
+	})
+	if err := h.UpdatePins(t.Context(), "nas", []PinUpdate{{CID: "ours", Status: PinStored}}); err != nil {
+		t.Fatal(err)
+	}
+	if !synced[dirBackends] || !synced[dirBackends+"/nas"] {
+		t.Errorf("synced: %v", synced)
 	}
 }

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"math"
 	"strings"
@@ -14,8 +15,12 @@ type markFile struct {
 	// sure is false while the stamp is too young to be relied on.
 	sure bool
 	// dirty is the file's own is_dirty.
-	dirty    bool
-	actions  []action
+	dirty   bool
+	actions []action
+	// inFile of the actions stand in the file; behind them come those that were lost from it.
+	inFile int
+	// content of a file without actions, which are set and cleared as a whole.
+	content  digest
 	affected []string
 	lastSync time.Time
 	updated  time.Time
@@ -49,7 +54,19 @@ func parseMark(data []byte) (m markFile) {
 		m.err = err
 		return m
 	}
-	return markOf(doc)
+	m = markOf(doc)
+	if m.inFile = len(m.actions); m.inFile == 0 {
+		m.content = digestOf(data)
+	}
+	return m
+}
+
+// digest tells contents of a file apart, in little memory.
+type digest [16]byte
+
+func digestOf(data []byte) digest {
+	sum := sha256.Sum256(data)
+	return digest(sum[:16])
 }
 
 // markOf takes from a document what this program understands.

@@ -1,8 +1,10 @@
 package home
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -35,7 +37,7 @@ func (h *Home) OpenPins(ctx context.Context, name string) ([]Pin, error) {
 
 func (h *Home) pinsOf(ctx context.Context, name string) (cachedPins, error) {
 	file := mappingFile(name)
-	st, _, there := h.stat(file)
+	st, there := h.look(file)
 	h.mu.Lock()
 	c, known := h.pins[name]
 	if !there {
@@ -215,7 +217,7 @@ func (h *Home) UpdatePins(ctx context.Context, name string, updates []PinUpdate)
 	if !safeName(name) {
 		return fmt.Errorf("update the mapping of %q: that is no name of a backend", name)
 	}
-	if err := h.root.MkdirAll(path.Join(dirBackends, name), 0o755); err != nil {
+	if err := h.makeFolder(path.Join(dirBackends, name)); err != nil {
 		return fmt.Errorf("update the mapping of %s: %w", name, err)
 	}
 	now := h.clk.Now()
@@ -229,6 +231,14 @@ func (h *Home) UpdatePins(ctx context.Context, name string, updates []PinUpdate)
 		return fmt.Errorf("update the mapping of %s: %w", name, err)
 	}
 	return nil
+}
+
+// makeFolder makes a backend's own folder, if need be so that its name survives a power loss.
+func (h *Home) makeFolder(dir string) error {
+	if _, err := h.root.Stat(dir); !absent(err) {
+		return err
+	}
+	return errors.Join(h.root.MkdirAll(dir, 0o755), h.root.SyncDir(path.Dir(dir)), h.root.SyncDir("."))
 }
 
 // applyPins makes the new content of a mapping; nil where it says all of it already.
@@ -290,7 +300,7 @@ func keepPins(current []byte, backend string, updates []PinUpdate, now time.Time
 // editPin sets the cells of one row that differ.
 func editPin(e *parquetfile.Edit, t *parquetfile.Table, row int, u PinUpdate, now time.Time) {
 	set := func(col string, v any) {
-		if !t.Has(col) {
+		if !t.Settable(col) {
 			return
 		}
 		if e.Set[col] == nil {
@@ -304,18 +314,18 @@ func editPin(e *parquetfile.Edit, t *parquetfile.Table, row int, u PinUpdate, no
 		changed = true
 	}
 	old, _ := t.Column("metadata").String(row) //nolint:errcheck // null is empty
-	if meta := mergeMeta(old, u.Meta); meta != old {
+	if meta := mergeMeta(old, u.Meta); meta != old && t.Settable("metadata") {
 		set("metadata", meta)
 		changed = true
 	}
 	if changed {
-		set("updated_at", now.UTC().Format("2006-01-02T15:04:05.000000"))
+		set("updated_at", now.UTC())
 	}
 }
 
 func newPin(backend string, u PinUpdate, now time.Time) map[string]any {
 	return map[string]any{"cid": u.CID, "car_file_path": u.CARPath, "backend_name": backend,
-		"created_at": now.UTC().Format("2006-01-02T15:04:05.000000"), "status": u.Status, "metadata": mergeMeta("{}", u.Meta)}
+		"created_at": now.UTC(), "status": u.Status, "metadata": mergeMeta("{}", u.Meta)}
 }
 
 // mergeMeta merges keys into the JSON of a row; what is no JSON object stays as it is.
@@ -325,7 +335,9 @@ func mergeMeta(old string, meta map[string]any) string {
 	}
 	doc := map[string]any{}
 	if old != "" {
-		if err := json.Unmarshal([]byte(old), &doc); err != nil || doc == nil {
+		dec := json.NewDecoder(bytes.NewReader(standIn([]byte(old))))
+		dec.UseNumber() // as it is written: no float has all digits
+		if err := dec.Decode(&doc); err != nil || doc == nil || dec.More() {
 			return old
 		}
 	}
@@ -340,5 +352,5 @@ func mergeMeta(old string, meta map[string]any) string {
 	if err != nil {
 		return old
 	}
-	return string(out)
+	return pythons.Replace(string(out))
 }

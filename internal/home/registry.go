@@ -3,6 +3,7 @@ package home
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ var registryColumns = []string{"name", "type", "endpoint", "health_status", "las
 // ReadRegistry reads the backend registry, in any of its three schemas. An
 // unchanged file costs one stat; no file is no rows. On an error the last good rows come with it.
 func (h *Home) ReadRegistry(ctx context.Context) ([]RegistryRow, error) {
-	st, _, there := h.stat(fileRegistry)
+	st, there := h.look(fileRegistry)
 	h.mu.Lock()
 	c := h.rows
 	h.mu.Unlock()
@@ -36,6 +37,9 @@ func (h *Home) ReadRegistry(ctx context.Context) ([]RegistryRow, error) {
 	t, err := parquetfile.Read(data, registryColumns, h.limits)
 	if err != nil {
 		return c.value, fmt.Errorf("read %s: %w", fileRegistry, err)
+	}
+	if t.NumRows() > 0 && !t.Has("name") {
+		return c.value, fmt.Errorf("read %s: %w", fileRegistry, &parquetfile.UnsupportedError{Column: "name", Feature: "a backend registry without names"})
 	}
 	rows := registryRows(t)
 	h.mu.Lock()
@@ -62,7 +66,9 @@ func registryRows(t *parquetfile.Table) []RegistryRow {
 		r := RegistryRow{Name: text("name"), Type: text("type"), Endpoint: withoutCredentials(text("endpoint")), Health: strings.ToLower(text("health_status")),
 			LastCheck: moment("last_check"), PinCount: whole("pin_count"), StorageUsage: whole("storage_usage"),
 			LastSync: moment("last_sync"), LastBackup: moment("last_backup")}
-		r.ResponseMS, _ = t.Column("response_time_ms").Float(i)
+		if ms, ok := t.Column("response_time_ms").Float(i); ok && ms >= 0 && !math.IsInf(ms, 0) {
+			r.ResponseMS = ms
+		}
 		if r.Health != "healthy" && r.Health != "unhealthy" || r.LastCheck.IsZero() {
 			r.Health = "unknown"
 		}
@@ -141,7 +147,7 @@ func applyRegistry(old []byte, updates []RegistryUpdate, l parquetfile.Limits) (
 // editRegistry sets the cells of one row that differ.
 func editRegistry(e *parquetfile.Edit, t *parquetfile.Table, row int, u RegistryUpdate, cli bool) {
 	set := func(col string, v any) {
-		if !t.Has(col) && !slices.ContainsFunc(e.Add, func(c parquetfile.ColumnSpec) bool { return c.Name == col }) {
+		if !t.Settable(col) && !slices.ContainsFunc(e.Add, func(c parquetfile.ColumnSpec) bool { return c.Name == col }) {
 			return
 		}
 		if e.Set[col] == nil {
@@ -161,14 +167,20 @@ func editRegistry(e *parquetfile.Edit, t *parquetfile.Table, row int, u Registry
 			set("dirty", *u.Dirty)
 		}
 		if !*u.Dirty {
-			set("last_sync", u.LastSync.Unix())
+			if t.HoldsTimes("last_sync") {
+				set("last_sync", u.LastSync.Local())
+			} else {
+				set("last_sync", u.LastSync.Unix()) // int(now), as upstream writes it
+			}
 			set("pinset_hash", cleanHash)
 		}
 	}
 	if hc := u.Health; hc != nil {
 		set("health_status", hc.Status)
-		set("last_check", pythonISO(hc.CheckedAt))
-		set("response_time_ms", hc.ResponseMS)
+		set("last_check", hc.CheckedAt.Local())
+		if hc.ResponseMS > 0 { // else nothing was measured, and what is there stays
+			set("response_time_ms", hc.ResponseMS)
+		}
 		set("pin_count", hc.PinCount)
 		set("storage_usage", hc.StorageUsage)
 	}
@@ -176,7 +188,7 @@ func editRegistry(e *parquetfile.Edit, t *parquetfile.Table, row int, u Registry
 
 func newRegistryRow(u RegistryUpdate) map[string]any {
 	hc := u.Health
-	row := map[string]any{"name": u.Name, "type": hc.Type, "health_status": hc.Status, "last_check": pythonISO(hc.CheckedAt),
+	row := map[string]any{"name": u.Name, "type": hc.Type, "health_status": hc.Status, "last_check": hc.CheckedAt.Local(),
 		"response_time_ms": hc.ResponseMS, "error_count": int64(0), "pin_count": hc.PinCount, "storage_usage": hc.StorageUsage}
 	if hc.Status != "healthy" {
 		row["error_count"] = int64(1)
@@ -186,6 +198,3 @@ func newRegistryRow(u RegistryUpdate) map[string]any {
 	}
 	return row
 }
-
-// pythonISO is datetime.now().isoformat(): this machine's time, without a zone.
-func pythonISO(t time.Time) string { return t.Local().Format("2006-01-02T15:04:05.000000") }

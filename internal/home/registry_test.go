@@ -14,6 +14,7 @@ import (
 
 // Python rewrites the same mapping and registry, in place and unlocked, while we do: no row, column or value of either side is lost.
 func TestPythonRewritingParquetMeanwhileLosesNothing(t *testing.T) {
+	t.Parallel() // it waits for a minute until all is merged
 	python := testenv.Python(t)
 	h := newHome(t)
 	const n = 1000

@@ -66,9 +66,18 @@ type Dirty struct {
 	files map[string]seenFile
 }
 
+// StillSettling is what is known of marks while one of their files is being written: as before, and to be looked at again.
+func (d *Dirty) StillSettling() *Dirty {
+	same := *d
+	same.Settling = true
+	return &same
+}
+
 // seenFile is how a file of marks was when it was read.
 type seenFile struct {
 	actions int
+	// content is that of a file without actions.
+	content digest
 	stamp   stamp
 	// sure is false while the stamp is too young to be relied on.
 	sure bool

@@ -113,13 +113,16 @@ func (c *Column) Bool(row int) (value, ok bool) {
 	return f != 0, ok
 }
 
-// Time takes times, days, ISO texts (without a zone: this machine's, as Python's datetime.now), and seconds since the epoch.
+// Time takes times, days, ISO texts, and seconds since the epoch. What has no zone is this machine's, as Python's datetime.now is.
 func (c *Column) Time(row int) (time.Time, bool) {
 	switch v := c.Value(row).(type) {
 	case time.Time:
+		if v.Location() == Naive {
+			v = time.Date(v.Year(), v.Month(), v.Day(), v.Hour(), v.Minute(), v.Second(), v.Nanosecond(), time.Local)
+		}
 		return v, true
 	case Date:
-		return v.Time, true
+		return time.Date(v.Year(), v.Month(), v.Day(), 0, 0, 0, 0, time.Local), true
 	case string:
 		if t, ok := ParseTime(v); ok {
 			return t, true

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"os"
 	"path"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -348,6 +349,25 @@ func TestDamagedFilesEndInAnErrorOrTheTruth(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A few bytes that claim a list of two thousand million entries take no memory for it.
+func TestAListThatClaimsMoreThanThereIsTakesNoMemory(t *testing.T) {
+	footer := []byte{0x15, 0x02, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0, 0, 0, 0} // the schema: a list of structs
+	data := append([]byte(magic), footer...)
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(footer)))
+	data = append(data, magic...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Read(data, nil, DefaultLimits())
+	runtime.ReadMemStats(&after)
+	var c *CorruptError
+	if !errors.As(err, &c) {
+		t.Error(err)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
+		t.Errorf("%d bytes were taken for it", took)
 	}
 }
 

@@ -212,12 +212,22 @@ func wholeNumber(e *parquet.SchemaElement, v any) (int64, bool) {
 	u := time.Second
 	if l := e.LogicalType; l != nil && l.TIMESTAMP != nil {
 		u = unit(l.TIMESTAMP.Unit)
+		if !l.TIMESTAMP.IsAdjustedToUTC {
+			t = wall(t)
+		}
+	} else if l != nil && l.DATE != nil || e.ConvertedType != nil && *e.ConvertedType == parquet.ConvertedType_DATE {
+		return wall(t).Unix() / 86400, true
 	} else if e.ConvertedType != nil && *e.ConvertedType == parquet.ConvertedType_TIMESTAMP_MILLIS {
 		u = time.Millisecond
 	} else if e.ConvertedType != nil && *e.ConvertedType == parquet.ConvertedType_TIMESTAMP_MICROS {
 		u = time.Microsecond
 	}
 	return t.Unix()*int64(time.Second/u) + int64(t.Nanosecond())/int64(u), true
+}
+
+// wall is what a clock at the time's own place shows, as a time that has no place.
+func wall(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), Naive)
 }
 
 // growRange makes pandas' description of a range index right after rows were

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -269,8 +270,25 @@ func FuzzRewrite(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := Read(out, nil, DefaultLimits()); err != nil {
+		before, err := Read(data, nil, DefaultLimits())
+		if err != nil {
+			return // damage in a column that is not touched stays
+		}
+		after, err := Read(out, nil, DefaultLimits())
+		if err != nil {
 			t.Fatalf("what was written can't be read: %v", err)
+		}
+		if after.NumRows() != before.NumRows()+1 {
+			t.Fatalf("%d rows became %d", before.NumRows(), after.NumRows())
+		}
+		for row := range before.NumRows() {
+			was, err := before.JSONRow(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if is, err := after.JSONRow(row); err != nil || !reflect.DeepEqual(is, was) {
+				t.Fatalf("row %d: %v became %v, %v", row, was, is, err)
+			}
 		}
 	})
 }

@@ -3,6 +3,8 @@ package parquetfile
 import (
 	"slices"
 	"strings"
+
+	"github.com/xitongsys/parquet-go/parquet"
 )
 
 // Table holds the columns that were read.
@@ -12,6 +14,7 @@ type Table struct {
 	columns map[string]*Column
 	meta    map[string]string
 	groups  int
+	nodes   map[string]*node
 }
 
 // NumRows is the number of rows of the file.
@@ -22,6 +25,21 @@ func (t *Table) Names() []string { return t.names }
 
 // Has tells whether the file has a column of that name.
 func (t *Table) Has(name string) bool { return slices.Contains(t.names, name) }
+
+// Settable tells whether the file has a column of that name that Rewrite can set: no list and no group.
+func (t *Table) Settable(name string) bool {
+	n := t.nodes[name]
+	return n != nil && n.leaf >= 0 && n.rep == 0
+}
+
+// HoldsTimes tells whether the file has a column of that name whose type is for times.
+func (t *Table) HoldsTimes(name string) bool {
+	n := t.nodes[name]
+	return n != nil && n.leaf >= 0 && n.rep == 0 && n.el.GetType() == parquet.Type_INT64 &&
+		(n.el.LogicalType != nil && n.el.LogicalType.TIMESTAMP != nil || n.el.ConvertedType != nil && timeTypes[*n.el.ConvertedType])
+}
+
+var timeTypes = map[parquet.ConvertedType]bool{parquet.ConvertedType_TIMESTAMP_MILLIS: true, parquet.ConvertedType_TIMESTAMP_MICROS: true}
 
 // Column gives a column that was read; of one that the file doesn't have every value is null.
 func (t *Table) Column(name string) *Column {
@@ -40,12 +58,13 @@ func Read(data []byte, columns []string, l Limits) (t *Table, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t = &Table{rows: int(f.meta.NumRows), columns: map[string]*Column{}, meta: map[string]string{}, groups: len(f.meta.RowGroups)}
+	t = &Table{rows: int(f.meta.NumRows), columns: map[string]*Column{}, nodes: map[string]*node{}, meta: map[string]string{}, groups: len(f.meta.RowGroups)}
 	for _, kv := range f.meta.KeyValueMetadata {
 		t.meta[kv.Key] = kv.GetValue()
 	}
 	for _, n := range f.top {
 		t.names = append(t.names, n.name())
+		t.nodes[n.name()] = n
 		if columns != nil && !slices.Contains(columns, n.name()) {
 			continue
 		}

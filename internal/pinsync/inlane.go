@@ -10,10 +10,11 @@ import (
 	"ipfskit.org/intelligent/internal/backend"
 )
 
-// InLane opens and reads the same files in a lane: a disk of theirs that hangs is
-// a source that does not answer within limit, and not a backend that does not.
-func InLane(lane *backend.Lane, limit time.Duration, open OpenCAR) OpenCAR {
+// InLane opens and reads the same files in the lanes that laneOf gives by name: a disk of theirs that
+// hangs is a source that does not answer within limit, and not a backend that does not.
+func InLane(laneOf func(name string) *backend.Lane, limit time.Duration, open OpenCAR) OpenCAR {
 	return func(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+		lane := laneOf(name)
 		var f io.ReadCloser
 		var size int64
 		err := lane.Call(ctx, backend.Call{

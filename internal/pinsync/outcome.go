@@ -51,6 +51,8 @@ type Outcome struct {
 	NoSource List
 	// Removed were asked to be unpinned, and are gone; RemovalsRefused stay, for the reason given.
 	Removed, RemovalsRefused List
+	// RemovalsFailed counts those of Failed that were to be removed.
+	RemovalsFailed int
 	// Invalid are texts of the mapping or of buckets that are no CIDs; nothing can be done about them here.
 	Invalid List
 	// Extra counts what the backend holds and nobody asked for (Reconcile only). It is never deleted.

@@ -24,8 +24,10 @@ type Planned struct {
 type Difference struct {
 	// Put would be stored, Look are there and would be verified, NoSource are those that nobody seems to have.
 	Put, Look, NoSource []Planned
-	// Remove would be removed, as far as the law of deleting allows.
+	// Remove would be removed (Reconcile only).
 	Remove []string
+	// Refused would stay though the mark asks for their removal; a hundred of them have their reasons here (Reconcile only).
+	Refused List
 	// Invalid are no CIDs.
 	Invalid []Entry
 	// Bytes that would be put, as far as it is known.
@@ -63,7 +65,7 @@ func (p *pass) difference(ctx context.Context) (Difference, error) {
 	if err := p.identify(ctx); err != nil {
 		return d, err
 	}
-	list, err := p.candidates(ctx)
+	list, cmp, err := p.candidates(ctx)
 	if err != nil {
 		return d, err
 	}
@@ -73,31 +75,40 @@ func (p *pass) difference(ctx context.Context) (Difference, error) {
 		}
 		p.progress.moved()
 	}
+	p.foreseeRemovals(cmp, &d)
 	d.There, d.Extra = p.out.AlreadyThere.Count, p.out.Extra
 	d.Invalid = append(p.out.Failed.Entries, p.out.Invalid.Entries...)
-	if j := p.job; j.Dirty != nil {
-		d.Remove = j.Dirty.Removes
-		if j.Mode == Delta && len(j.Dirty.Removes) > 0 {
-			p.out.need("an action asks for pins to be removed")
-		}
-		if j.Mode == Delta && j.Dirty.Whole {
-			p.out.need("a mark names no CIDs")
-		}
+	if j := p.job; j.Dirty != nil && j.Mode == Delta && j.Dirty.Whole {
+		p.out.need("a mark names no CIDs")
 	}
 	d.NeedReconcile, d.NeedWhy = p.out.NeedReconcile, p.out.NeedWhy
 	return d, nil
 }
 
-func (p *pass) candidates(ctx context.Context) ([]*want, error) {
+// foreseeRemovals tells what would become of the mark's removals; without a comparison none would be done.
+func (p *pass) foreseeRemovals(cmp *comparison, d *Difference) {
+	if cmp == nil {
+		if p.job.Dirty != nil && len(p.job.Dirty.Removes) > 0 {
+			p.out.need("an action asks for pins to be removed")
+		}
+		return
+	}
+	for _, r := range p.removable(cmp) {
+		d.Remove = append(d.Remove, r.text)
+	}
+	d.Refused = p.out.RemovalsRefused
+}
+
+// candidates are the CIDs to be looked at and, where all is compared, what that showed.
+func (p *pass) candidates(ctx context.Context) ([]*want, *comparison, error) {
 	if p.job.Mode == Reconcile {
-		list, _, err := p.compare(ctx)
-		return list, err
+		return p.compare(ctx)
 	}
 	ws, err := p.gather(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return ws.list, nil
+	return ws.list, nil, nil
 }
 
 // foresee tells what would be done with one CID.

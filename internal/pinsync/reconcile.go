@@ -10,6 +10,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // listing is what a whole listing showed: sizes by CID.
@@ -181,11 +182,16 @@ func (p *pass) addDesired(ctx context.Context, cmp *comparison, desired, look *w
 	return nil
 }
 
-// remove does the explicit unpin actions: only on a backend that is known to be
-// the right one, only what the mapping has, only what a second whole listing
-// shows again, and no more than a share without a person's word.
+// remove does the explicit unpin actions.
 func (p *pass) remove(ctx context.Context, cmp *comparison) error {
-	if p.job.Dirty == nil || len(p.job.Dirty.Removes) == 0 {
+	return p.removeAll(ctx, cmp, p.removable(cmp))
+}
+
+// removable sorts the explicit unpin actions, and gives those that are to be done: only on a
+// backend that is known to be the right one, only what the mapping has, and no more than a share
+// without a person's word.
+func (p *pass) removable(cmp *comparison) []removal {
+	if p.job.Dirty == nil {
 		return nil
 	}
 	var todo []removal
@@ -203,18 +209,25 @@ func (p *pass) remove(ctx context.Context, cmp *comparison) error {
 			p.removed = append(p.removed, text)
 			p.out.Removed.add(Entry{CID: text, Reason: "kept: another action asks for it to be stored"})
 		case cmp.bound[key]:
-			p.refuse(text, "a bucket or a local pin still wants it here")
+			p.refuse(text, status.RemovalWanted)
 		case !there:
 			p.gone(cmp, text, key)
 		case !p.id.same:
-			p.refuse(text, "the backend is not known to be the one it was")
+			p.refuse(text, status.RemovalElsewhere)
 		case !cmp.mapped[key]:
-			p.refuse(text, "the mapping does not have it, so it may be somebody else's")
+			p.refuse(text, status.RemovalForeign)
 		default:
 			todo = append(todo, removal{text, c})
 		}
 	}
-	return p.removeAll(ctx, cmp, todo)
+	most := max(freeRemovals, int(p.job.RemovalShare*float64(len(cmp.listed))))
+	if len(todo) > most && !p.job.AllowRemovals {
+		for _, r := range todo {
+			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d %s: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most, status.RemovalsMany))
+		}
+		return nil
+	}
+	return todo
 }
 
 type removal struct {
@@ -234,15 +247,9 @@ func (p *pass) gone(cmp *comparison, text, key string) {
 	}
 }
 
+// removeAll removes what a second whole listing shows again.
 func (p *pass) removeAll(ctx context.Context, cmp *comparison, todo []removal) error {
 	if len(todo) == 0 {
-		return nil
-	}
-	most := max(freeRemovals, int(p.job.RemovalShare*float64(len(cmp.listed))))
-	if len(todo) > most && !p.job.AllowRemovals {
-		for _, r := range todo {
-			p.refuse(r.text, fmt.Sprintf("%d of %d pins would be removed, and at most %d may be without a person's word: sync --reconcile, with this backend named", len(todo), len(cmp.listed), most))
-		}
 		return nil
 	}
 	again, err := p.list(ctx)
@@ -258,12 +265,13 @@ func (p *pass) removeAll(ctx context.Context, cmp *comparison, todo []removal) e
 			err := p.job.Adapter.Remove(ctx, r.cid)
 			switch {
 			case errors.Is(err, backend.ErrUnsupported), errors.Is(err, errors.ErrUnsupported):
-				p.refuse(r.text, "this type of backend can't remove")
+				p.refuse(r.text, status.RemovalUnsupported)
 				continue
 			case stops(err):
 				return err
 			case err != nil && !errors.Is(err, backend.ErrNotStored):
 				p.out.Failed.add(Entry{CID: r.text, Reason: err.Error(), Class: backend.ClassOf(err)})
+				p.out.RemovalsFailed++
 				continue
 			}
 		}

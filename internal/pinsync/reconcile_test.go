@@ -13,6 +13,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/backend"
 	"ipfskit.org/intelligent/internal/home"
+	"ipfskit.org/intelligent/internal/status"
 )
 
 // synced makes a world in which n pins are stored.
@@ -145,6 +146,9 @@ func TestRemovalsAreRefused(t *testing.T) {
 			w.mark("unpin", texts(todo...)...)
 			job := w.job(Reconcile)
 			tc.change(w, &job, cids)
+			if d, err := Plan(context.Background(), job); err != nil || d.Refused.Count != len(todo) || len(d.Remove) != 0 || !strings.Contains(d.Refused.Entries[0].Reason, tc.why) {
+				t.Errorf("planned: %v, %+v", err, d)
+			}
 			out, err := Run(context.Background(), job)
 			if err != nil || out.RemovalsRefused.Count != len(todo) || out.Cleared || w.calls["remove"] != 0 || len(w.stored()) != 12 {
 				t.Fatalf("%v, outcome %+v", err, out)
@@ -156,11 +160,37 @@ func TestRemovalsAreRefused(t *testing.T) {
 	}
 }
 
+// keeper is a backend of a type that can't remove.
+type keeper struct{ backend.Adapter }
+
+func (keeper) Remove(context.Context, cid.Cid) error { return backend.ErrUnsupported }
+
+// Its removals wait, and are done once a person did them by other means.
+func TestRemovalThatTheTypeHasNotIsDoneByOtherMeans(t *testing.T) {
+	w, cids := synced(t, 2)
+	w.mark("unpin", cids[0].String())
+	job := w.job(Reconcile)
+	job.Adapter = keeper{job.Adapter}
+	out, err := Run(context.Background(), job)
+	if err != nil || out.RemovalsRefused.Count != 1 || out.RemovalsRefused.Entries[0].Reason != status.RemovalUnsupported || out.Cleared {
+		t.Fatalf("%v, outcome %+v", err, out)
+	}
+	w.remove(cids[0])
+	job = w.job(Reconcile)
+	job.Adapter = keeper{job.Adapter}
+	if out, err := Run(context.Background(), job); err != nil || !out.Cleared {
+		t.Errorf("%v, outcome %+v", err, out)
+	}
+}
+
 func TestManyRemovalsNeedAPersonsWord(t *testing.T) {
 	w, cids := synced(t, 12)
 	w.mark("unpin", texts(cids[:11]...)...)
 	job := w.job(Reconcile)
 	job.AllowRemovals = true
+	if d, err := Plan(context.Background(), job); err != nil || len(d.Remove) != 11 || d.Refused.Count != 0 || len(w.stored()) != 12 {
+		t.Errorf("planned: %v, %+v", err, d)
+	}
 	if out, err := Run(context.Background(), job); err != nil || out.Removed.Count != 11 || !out.Cleared || len(w.stored()) != 1 {
 		t.Errorf("%v, outcome %+v", err, out)
 	}
@@ -294,7 +324,7 @@ func TestPlanTellsWhatRunDoesAndWritesNothing(t *testing.T) {
 		if err != nil || len(d.Put) != 2 || len(d.Look) != 1 || len(d.NoSource) != 1 || len(d.Invalid) != 1 || d.Bytes == 0 {
 			t.Errorf("%v, %+v", err, d)
 		}
-		if !slices.Equal(d.Remove, texts(cids[2])) || d.NeedReconcile != (mode == Delta) || d.Put[0].From != "the home's cars" || d.Put[0].Size <= 0 {
+		if slices.Equal(d.Remove, texts(cids[2])) != (mode == Reconcile) || d.NeedReconcile != (mode == Delta) || d.Put[0].From != "the home's cars" || d.Put[0].Size <= 0 {
 			t.Errorf("%+v", d)
 		}
 		if w.calls["put"]+w.calls["remove"]+w.calls["write sentinel"]+w.calls["update pins"]+w.calls["clear"] != 0 || w.mappingStamp() != stamp || w.dirty().Version != mark {

@@ -87,17 +87,8 @@ func (p *planner) asked(kind string) *Request {
 // sync is law 3 and 4: at most one pin_sync, for the most pressing cause.
 func (p *planner) sync() {
 	v := &p.v
-	if a := p.asked(status.KindPinSync); a != nil {
-		mode := Delta
-		for _, q := range v.Requests {
-			if q.Kind == status.KindPinSync && q.Reconcile {
-				mode = Reconcile
-			}
-		}
-		if v.Dirty.Whole || v.SentinelDiffers {
-			mode = Reconcile
-		}
-		p.want(status.KindPinSync, CauseAsked, mode, "asked for")
+	if p.asked(status.KindPinSync) != nil {
+		p.askedSync()
 		return
 	}
 	if v.Dirty.Standing {
@@ -109,6 +100,34 @@ func (p *planner) sync() {
 		return
 	}
 	p.reconcile()
+}
+
+// askedSync plans what a person asked for: at once, and after a failure when its wait is over.
+func (p *planner) askedSync() {
+	v := &p.v
+	mode := Delta
+	for _, q := range v.Requests {
+		if q.Kind == status.KindPinSync && q.Reconcile {
+			mode = Reconcile
+		}
+	}
+	if v.Dirty.Whole || v.SentinelDiffers {
+		mode = Reconcile
+	}
+	reason := "asked for"
+	if a := v.Tries[status.KindPinSync]; a.N > 0 {
+		version := a.Mark
+		if v.Dirty.Standing {
+			version = v.Dirty.Version
+		}
+		if due := p.r.RetryAt(a, version, v.Health.OpenUntil); p.now.Before(due) {
+			p.why("a sync is asked for, and was tried in vain, %d so far (%s); next try%s", a.N, a.Error, until(due))
+			p.wait(status.KindPinSync, Wait{Until: due, Reason: a.Error})
+			return
+		}
+		reason = fmt.Sprintf("asked for, try %d", a.N+1)
+	}
+	p.want(status.KindPinSync, CauseAsked, mode, reason)
 }
 
 // dirty plans what a standing mark wants.

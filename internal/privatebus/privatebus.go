@@ -21,8 +21,8 @@ import (
 	"ipfskit.org/intelligent/internal/clock"
 )
 
-// startLimit is how long the daemon may take to listen.
-const startLimit = 5 * time.Second
+// startLimit is how long the daemon may take to listen, on a machine that does much else.
+const startLimit = 30 * time.Second
 
 // socket is the bus's name in the runtime folder.
 const socket = "bus"

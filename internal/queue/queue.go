@@ -23,6 +23,9 @@ type Op struct {
 	ID uint64
 	// Priority is 1 (most urgent) to 10.
 	Priority int
+	// Weight orders backends among operations of one priority: lower first, 0 to 199; what is beyond counts as the nearest.
+	// All of that range is worth less than one step of age: what is more urgent goes first.
+	Weight int
 	// Since is when it became due, for aging and for the order among equals.
 	Since time.Time
 }
@@ -116,9 +119,13 @@ func (q *Queue) Take() (Op, bool) {
 	return op, true
 }
 
-// rank orders operations: when each would be due if priority were waiting time.
+// weights is how many weights there are in one step of age.
+const weights = 200
+
+// rank orders operations: when each would be due if priority and weight were waiting time.
 func (q *Queue) rank(op Op) time.Time {
-	return op.Since.Add(time.Duration(op.Priority) * q.o.AgeStep)
+	weight := time.Duration(min(max(op.Weight, 0), weights-1))
+	return op.Since.Add(time.Duration(op.Priority)*q.o.AgeStep + weight*q.o.AgeStep/weights)
 }
 
 // Done says that an operation that was taken has ended.

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -87,6 +88,61 @@ func TestAgeBeatsPriorityWithinTheBound(t *testing.T) {
 	})
 }
 
+// The weight of a backend decides among what is as urgent; what is more urgent goes first, and age beats both.
+func TestWeightDecidesWithinOnePriority(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, second Op            // by what they are, the first is served first
+		later         time.Duration // by which the first comes after the second
+	}{
+		"lower goes first":                {Op{Priority: 4, Weight: 10}, Op{Priority: 4, Weight: 100}, 0},
+		"also where it comes a bit later": {Op{Priority: 4, Weight: 0}, Op{Priority: 4, Weight: 100}, 29 * time.Second},
+		"not where it comes much later":   {Op{Priority: 4, Weight: 100}, Op{Priority: 4, Weight: 0}, -31 * time.Second},
+		"urgency goes before":             {Op{Priority: 3, Weight: 9999}, Op{Priority: 4, Weight: -5}, 0},
+		"age goes before urgency":         {Op{Priority: 10, Weight: 199}, Op{Priority: 1, Weight: 0}, -10 * time.Minute},
+		"beyond the range, by name":       {Op{Key: "a", Priority: 4, Weight: -7}, Op{Priority: 4, Weight: -8}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, now := newQueue(1), clock.System.Now()
+				c.first.Kind, c.first.ID, c.first.Since = "x", 1, now
+				c.second.Kind, c.second.ID, c.second.Since = "x", 2, now
+				if c.later > 0 {
+					c.second.Since = now.Add(-c.later)
+				} else {
+					c.first.Since = now.Add(c.later)
+				}
+				q.Set("b", []Op{c.second})
+				q.Set(cmp.Or(c.first.Key, "c"), []Op{c.first})
+				if o, _ := q.Take(); o.ID != 1 {
+					t.Errorf("served %+v first", o)
+				}
+			})
+		})
+	}
+}
+
+// Whatever the weights, nothing waits longer than as many steps as its priority says, and of two that come at once the more urgent goes first.
+func TestWeightsStarveNobodyAndNeverBeatUrgency(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string, since time.Time) Op {
+			return Op{Priority: rapid.IntRange(1, 10).Draw(t, name+" priority"), Weight: rapid.IntRange(-300, 300).Draw(t, name+" weight"), Since: since}
+		}
+		q := newQueue(1)
+		start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		a, b := draw("a", start), draw("b", start)
+		if a.Priority < b.Priority && !q.rank(a).Before(q.rank(b)) {
+			t.Errorf("%+v does not go before %+v", a, b)
+		}
+		if a.Priority == b.Priority && a.Weight < b.Weight && q.rank(b).Before(q.rank(a)) {
+			t.Errorf("%+v goes before %+v", b, a)
+		}
+		late := draw("late", start.Add(time.Duration(a.Priority)*q.o.AgeStep))
+		if !q.rank(a).Before(q.rank(late)) {
+			t.Errorf("%+v waits for %+v", a, late)
+		}
+	})
+}
+
 func TestSettingAnewKeepsTheAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1)
@@ -154,7 +210,7 @@ func TestQueueProperties(t *testing.T) {
 				for _, kind := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "z"}), 0, 3, rapid.ID).Draw(t, "kinds") {
 					id++
 					want[k][kind] = id
-					ops = append(ops, Op{Kind: kind, ID: id, Priority: rapid.IntRange(1, 10).Draw(t, "prio"), Since: clock.System.Now()})
+					ops = append(ops, Op{Kind: kind, ID: id, Priority: rapid.IntRange(1, 10).Draw(t, "prio"), Weight: rapid.IntRange(-5, 300).Draw(t, "weight"), Since: clock.System.Now()})
 				}
 				q.Set(k, ops)
 			},

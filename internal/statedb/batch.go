@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	// gather is how long writes wait for company.
+	// gather is how long writes wait for company. Of a task that ended and was told as that, a kill within this time
+	// leaves what it was before: it lives again under its id, and finds its work done. To write first and tell then
+	// would cost a commit a task, and another id would break the promise of a request that is not done.
 	gather = 200 * time.Millisecond
 	// calm is how long those wait that nobody misses after a crash: checks that went well, counts.
 	calm = 30 * time.Second

@@ -40,10 +40,10 @@ func Diagnose(checks int, all []Finding) Diagnosis {
 		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
 			cmp.Compare(ofHome(b.Code), ofHome(a.Code)), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Subject, b.Subject))
 	})
-	seen := map[[2]string]bool{}
+	seen := map[Finding]bool{}
 	for _, f := range all {
-		if key := [2]string{f.Code, f.Subject}; !seen[key] {
-			seen[key] = true
+		if !seen[f] {
+			seen[f] = true
 			d.Healthy = d.Healthy && f.Severity == SeverityInfo
 			d.Findings = append(d.Findings, f)
 		}

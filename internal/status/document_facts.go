@@ -238,7 +238,7 @@ type Plan struct {
 
 // PlannedAction is one step of a Plan.
 type PlannedAction struct {
-	// Action is put, verify (look whether it is there), remove, or no source (nobody here has it).
+	// Action is put, verify (look whether it is there), remove, keep (a removal that waits), or no source (nobody here has it).
 	Action string
 	// CID as the mark or the mapping writes it.
 	CID string

@@ -181,7 +181,7 @@ func ofMark(b Backend) []issue {
 	switch {
 	case b.Blocked != "" && !WantsContent(b.Blocked):
 		return issueOf(b, SeverityWarning, "backend-blocked", what+" is dirty, and its sync waits for a person", b.Blocked,
-			"see to that, then: "+sync+"; with --reconcile it compares everything, and that is your word for what it would remove", b.DirtySince)
+			MendBlocked(b.Name, b.Blocked), b.DirtySince)
 	case b.Blocked != "":
 		return issueOf(b, SeverityWarning, "backend-blocked", what+" is dirty and waits for something that is not here", b.Blocked,
 			"see what: ipfs-kit-intelligent sync --dry-run --backend "+human.Shell(b.Name)+"; provide it, or give the actions up: ipfs-kit-intelligent dismiss "+human.Argument(b.Name), b.DirtySince)
@@ -196,12 +196,6 @@ func ofMark(b Backend) []issue {
 	}
 	return issueOf(b, SeverityInfo, "backend-dirty", waits, "its turn comes", "wait, or now: "+sync, b.DirtySince)
 }
-
-// NoSource begins the reason of a backend that is blocked for content that nobody here has.
-const NoSource = "no source for "
-
-// WantsContent tells a backend that waits for content from one that waits for a person, by why it is blocked.
-func WantsContent(blocked string) bool { return strings.HasPrefix(blocked, NoSource) }
 
 // whenMended is what to do about a backend that does not work: the reason has a hint of its own. One whose file was
 // removed lives on in the registry, and who removed it wants it gone.

@@ -116,6 +116,17 @@ func TestWhatABlockedBackendWaitsForIsTold(t *testing.T) {
 	}
 }
 
+// What is recommended has an effect: a word for removals helps only what waits for one.
+func TestOnlyWhatWaitsForAWordIsToldToGiveIt(t *testing.T) {
+	for why, word := range map[string]bool{RemovalsMany: true, RemovalElsewhere: true, RemovalWanted: false, RemovalForeign: false, RemovalUnsupported: false} {
+		blocked := "2 removals wait: 11 of 12 pins would be removed, and at most 10 " + why
+		got := healthOf(t, Backend{Name: "a b", Health: HealthHealthy, Dirty: true, Blocked: blocked})["backend-blocked"].Recommendation
+		if strings.Contains(got, "--reconcile") != word || !strings.Contains(got, "--backend 'a b'") || !strings.Contains(got, "dismiss") {
+			t.Errorf("%s: %s", why, got)
+		}
+	}
+}
+
 func TestHealthNamesTheFileToMend(t *testing.T) {
 	for code, b := range map[string]Backend{
 		"backend-unhealthy":     {Name: "node", Health: HealthUnhealthy, ErrorCount: 1, LastError: "401; set token", ConfigFile: "/home/backends/node.yaml"},

@@ -4,7 +4,7 @@ import "math"
 
 // historyDoc is the part of insights that looks back.
 type historyDoc struct {
-	// Since midnight in the service's local time; of a zone that is not whole hours from UTC, since the full hour before.
+	// Since midnight in the service's local time.
 	Today periodDoc `json:"today"`
 	// The last 7 days.
 	Week periodDoc `json:"week"`
@@ -14,7 +14,7 @@ type historyDoc struct {
 
 // periodDoc sums up a time. What nothing is known of is null.
 type periodDoc struct {
-	// When the sum begins: at a full hour of UTC.
+	// When the sum begins: at a full hour of the service's local time.
 	Since *string `json:"since"`
 	// Runs of syncs that ended by themselves, well or badly.
 	Syncs uint64 `json:"syncs"`

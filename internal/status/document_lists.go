@@ -213,14 +213,15 @@ type backendPlan struct {
 	Actions []actionRow `json:"actions"`
 	// True where actions is cut; absent otherwise.
 	Truncated bool `json:"truncated,omitempty"`
-	// What is missing that nobody here has; null for nothing.
+	// What it would wait for: content that nobody here has, or a person's word for removals; null for nothing.
 	Blocked *string `json:"blocked"`
 	// Why it could not be planned, in words; null where it could.
 	Error *string `json:"error"`
 }
 
 type actionRow struct {
-	// put (store it), verify (it should be there: look), no source (nobody here has it) or remove.
+	// put (store it), verify (it should be there: look), no source (nobody here has it), remove, or keep (its removal
+	// is asked for, and waits).
 	Action string `json:"action"`
 	// The content that it is about.
 	CID string `json:"cid"`

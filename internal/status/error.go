@@ -45,14 +45,25 @@ type failureDoc struct {
 	Code Code `json:"code,omitempty"`
 	// What to do now: a command, or words; absent where nothing helps.
 	Next string `json:"next,omitempty"`
+	// What is said beside: that an old command acts on this service, say; absent where nothing is.
+	Hint string `json:"hint,omitempty"`
 	// The exit status of the command.
 	Exit int `json:"exit"`
 }
 
-// FailureDocument is what a command with --json prints to stderr where it fails, in one line; code and next may be empty.
-func FailureDocument(message string, code Code, next string, exit int) ([]byte, error) {
-	return compact("failure", failureDoc{message, code, next, exit})
+// FailureDocument is what a command with --json prints to stderr where it fails, in one line; code, next and hint may be empty.
+func FailureDocument(message string, code Code, next, hint string, exit int) ([]byte, error) {
+	return compact("failure", failureDoc{message, code, next, hint, exit})
 }
+
+// hintDoc is what a command with --json prints to stderr where nothing failed and something is to be said beside.
+type hintDoc struct {
+	// What is said beside, in words.
+	Hint string `json:"hint"`
+}
+
+// HintDocument is what a command with --json prints to stderr where it does not fail, in one line.
+func HintDocument(hint string) ([]byte, error) { return compact("hint", hintDoc{hint}) }
 
 // StartAgainError says that the service must be started again: the sandbox of its
 // unit was made before a folder was there, and holds it read-only.

@@ -41,6 +41,7 @@ var documents = map[string]struct {
 	"config-show":  {map[string]Setting{}, "What `config show --json` prints: the settings by their full names."},
 	"drop-in":      {dropInDoc{}, "What `doctor --drop-in --json` prints."},
 	"error":        {failureDoc{}, "What any command with `--json` prints to stderr where it fails."},
+	"hint":         {hintDoc{}, "What an old command (`ipfs-kit daemon VERB`) with `--json` prints to stderr where it does not fail."},
 	"watch-line":   {Happening{}, "A line of `watch --json`: what happened, and when. The first one, and the first after the service came back, is the event state with the document of `status --detailed --json`."},
 }
 

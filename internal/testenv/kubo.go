@@ -150,7 +150,7 @@ func runKubo(bin, dir string) (*Kubo, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { //nolint:forbidigo // a real process
+	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { //nolint:forbidigo // a real process
 		text, _ := os.ReadFile(log.Name())
 		if bytes.Contains(text, []byte("Daemon is ready")) {
 			addr, err := os.ReadFile(filepath.Join(repo, "api"))

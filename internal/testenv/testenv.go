@@ -3,9 +3,11 @@
 package testenv
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -72,6 +74,12 @@ func Source(t testing.TB) string {
 	}
 }
 
+// boxed is why systemd-box can't run, empty where it can; it is tried once.
+var boxed struct {
+	sync.Once
+	trouble string
+}
+
 // Box is the path of scripts/systemd-box, where it can run.
 func Box(t testing.TB) string {
 	t.Helper()
@@ -80,8 +88,13 @@ func Box(t testing.TB) string {
 		Skip(t, "systemd is not installed")
 	}
 	box := filepath.Join(Source(t), "scripts", "systemd-box")
-	if out, err := exec.Command(box, "--user", "--timeout", "60", "--", "true").CombinedOutput(); err != nil {
-		Skip(t, "systemd-box can't run here: "+string(out))
+	boxed.Do(func() {
+		if out, err := exec.Command(box, "--user", "--timeout", "600", "--", "true").CombinedOutput(); err != nil {
+			boxed.trouble = fmt.Sprintf("%v: %s", err, out)
+		}
+	})
+	if boxed.trouble != "" {
+		Skip(t, "systemd-box can't run here: "+boxed.trouble)
 	}
 	return box
 }

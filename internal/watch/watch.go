@@ -82,7 +82,12 @@ type Watcher struct {
 	parent    time.Time   // the parent's mtime when its folders were listed last
 	stats     atomic.Pointer[Stats]
 	sweep     chan time.Duration // another interval, which Run has not taken yet
+	emptied   *time.Timer        // runs where something went from the home's own folder
 }
+
+// goneAfter is when it is looked whether a home is still there from which something went. The end of the home itself
+// is heard of only where it is moved: whoever holds a folder open keeps the kernel from telling that it was removed.
+const goneAfter = 200 * time.Millisecond
 
 // New makes a watcher; Run does the work.
 func New(o Options) *Watcher {
@@ -118,6 +123,9 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 	w.look(out)
 	t := w.o.Clock.NewTimer(w.o.Sweep)
 	defer t.Stop()
+	w.emptied = w.o.Clock.NewTimer(goneAfter)
+	w.emptied.Stop()
+	defer w.emptied.Stop()
 	for {
 		events, failures := w.heard()
 		idle()
@@ -143,6 +151,11 @@ func (w *Watcher) Run(ctx context.Context, out func(Change), beat, idle func()) 
 			out(Change{Everything: true})
 		case w.o.Sweep = <-w.sweep:
 			t.Reset(w.o.Sweep)
+		case <-w.emptied.C:
+			beat()
+			if w.home != nil && w.stat() == nil {
+				w.look(out)
+			}
 		case <-t.C:
 			beat()
 			t.Reset(w.o.Sweep)
@@ -245,6 +258,9 @@ func (w *Watcher) event(ev fsnotify.Event, out func(Change)) {
 	}
 	if ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename) {
 		w.gone(rel)
+		if filepath.Dir(rel) == "." {
+			w.emptied.Reset(goneAfter)
+		}
 		out(Change{Rel: rel})
 		return
 	}

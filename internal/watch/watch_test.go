@@ -40,7 +40,7 @@ func (r *recorder) out(c Change) {
 // wait returns when a change came that is wanted.
 func (r *recorder) wait(t *testing.T, what string, want func(Change) bool) {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(5 * time.Minute)
 	for {
 		r.mu.Lock()
 		for i, c := range r.seen {
@@ -318,4 +318,22 @@ func TestWhatLiesInAFolderThatComesWholeIsTold(t *testing.T) {
 	r.name(t, "index/marks/a.json")
 	write(t, filepath.Join(dir, "index/marks/b.json"))
 	r.name(t, "index/marks/b.json")
+}
+
+// The service holds the home open, and the kernel then does not tell that it was removed.
+func TestAHomeThatIsRemovedWhileItIsHeldOpenIsMissedAtOnce(t *testing.T) {
+	dir := filepath.Join(home(t), "home")
+	if err := os.MkdirAll(filepath.Join(dir, "backends"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close() //nolint:errcheck // only held
+	_, r := start(t, Options{Home: dir})
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(t, "its end", func(c Change) bool { return c.Home && !c.There })
 }

@@ -73,14 +73,14 @@ func demo() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.run("stop")) }()
-	if err := s.run("wait", "--for", "ready", "--timeout", "20s"); err != nil {
+	if err := s.run("wait", "--for", "ready", "--timeout", "5m"); err != nil {
 		return err
 	}
 	fmt.Println("\nSomebody marks two backends dirty, as ipfs_kit does:")
 	if err := errors.Join(h.Mark("attic", photos, letters), h.Mark("cellar", letters)); err != nil {
 		return err
 	}
-	if err := s.run("wait", "--for", "clean", "--timeout", "20s"); err != nil {
+	if err := s.run("wait", "--for", "clean", "--timeout", "5m"); err != nil {
 		return err
 	}
 	if err := settled(h, "attic", "cellar"); err != nil {
@@ -99,7 +99,7 @@ func demo() (err error) {
 
 // settled waits until marks are cleared: "clean" is also true an instant before a mark is heard of.
 func settled(h sample.Home, names ...string) error {
-	limit := time.Now().Add(20 * time.Second)
+	limit := time.Now().Add(5 * time.Minute)
 	for _, name := range names {
 		for {
 			text, err := os.ReadFile(h.MarkPath(name))

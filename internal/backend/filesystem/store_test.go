@@ -1,6 +1,7 @@
 package filesystem_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -310,12 +311,16 @@ func TestKilledInTheMiddle(t *testing.T) {
 	for i := range 15 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledInTheMiddle$")
 		cmd.Env = append(os.Environ(), "IPFSKIT_TEST_PUT_INTO="+dir)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		// It is killed at a moment of its own, some after something was stored.
-		for len(partFiles(t, dir)) == 0 && len(files(t, dir)) < 3*i {
-			time.Sleep(time.Millisecond)
+		for end := time.Now().Add(5 * time.Minute); len(partFiles(t, dir)) == 0 && len(files(t, dir)) < 3*i; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("it stores nothing: %v\n%s", errors.Join(cmd.Process.Kill(), cmd.Wait()), &out)
+			}
 		}
 		time.Sleep(time.Duration(i*i%7) * time.Millisecond)
 		if err := cmd.Process.Kill(); err != nil {

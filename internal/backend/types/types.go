@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,24 @@ type Spec struct {
 	Content string
 	// String gives the first of the keys that is set, else "".
 	String func(keys ...string) string
+}
+
+// OfRow is a backend that only a row of the registry names: its canonical type and its endpoint are all that is known.
+func OfRow(name, typ, endpoint string) Spec {
+	s := Spec{Name: name, Type: typ}
+	if path := strings.TrimPrefix(endpoint, "file://"); filepath.IsAbs(path) {
+		s.RootPath = path
+	}
+	s.String = func(keys ...string) string {
+		for _, k := range keys {
+			switch k {
+			case "endpoint", "url", "api_url", "path", "base_path":
+				return endpoint
+			}
+		}
+		return ""
+	}
+	return s
 }
 
 // Deps are what adapters get from the service.

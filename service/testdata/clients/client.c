@@ -29,11 +29,12 @@ static void object_added(GDBusObjectManager *m, GDBusObject *o, gpointer data) {
   if (ipfskit_object_peek_task(IPFSKIT_OBJECT(o))) added++;
 }
 static gboolean enough(gpointer data) {
+  if (!changes || !added) return G_SOURCE_CONTINUE;
   g_main_loop_quit(loop);
   return G_SOURCE_REMOVE;
 }
 static gboolean late(gpointer data) {
-  fprintf(stderr, "the task did not complete in time\n");
+  fprintf(stderr, "not all came in time: changes %d added %d\n", changes, added);
   _exit(1);
 }
 
@@ -68,14 +69,14 @@ int main(int argc, char **argv) {
   if (!ipfskit_backend_call_sync_sync(backend, none, &task_path, NULL, &error)) die("Sync", error);
   IpfskitTask *task = ipfskit_task_proxy_new_for_bus_sync(G_BUS_TYPE_SESSION, G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START, NAME, task_path, NULL, &error);
   if (!task) die("task", error);
-  g_timeout_add_seconds(30, late, NULL);
+  g_timeout_add_seconds(300, late, NULL);
   if (ipfskit_task_get_finished_usec(task))
     printf("completed %d %s\nstate %s finished 1\n", strcmp(ipfskit_task_get_state(task), "done") == 0, ipfskit_task_get_error(task), ipfskit_task_get_state(task));
   else {
     g_signal_connect(task, "completed", G_CALLBACK(completed), NULL);
     g_main_loop_run(loop);
   }
-  g_timeout_add(500, enough, NULL); /* let the signals come */
+  g_timeout_add(20, enough, NULL); /* let the signals come */
   g_main_loop_run(loop);
   printf("changes %d added %d\n", changes > 0, added > 0);
 

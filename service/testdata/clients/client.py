@@ -40,14 +40,14 @@ def completed(success, message):
 
 
 task.Completed.connect(completed)
-GLib.timeout_add_seconds(30, lambda: loop.quit())
+GLib.timeout_add_seconds(300, lambda: sys.exit("not all came in time"))
 if not task.FinishedUSec:
     loop.run()
 if not outcome:
     outcome.append((task.State == "done", task.Error))
 print("completed", int(outcome[0][0]), outcome[0][1])
 print("state", task.State, "finished", int(task.FinishedUSec > 0))
-GLib.timeout_add(300, lambda: loop.quit())
+GLib.timeout_add(20, lambda: not changes or loop.quit())
 loop.run()
 print("changes", int(bool(changes)))
 try:
