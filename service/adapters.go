@@ -14,7 +14,7 @@ import (
 
 // specOf says how a backend is opened: by its configuration, else by its
 // registry row where type and endpoint suffice. The error says what is missing.
-func specOf(b *catalog.Backend) (types.Spec, error) {
+func specOf(b *catalog.Backend, homePath string) (types.Spec, error) {
 	if c := b.Config; c != nil {
 		if c.Err != nil {
 			return types.Spec{}, misconfigured(b.Name, c.Err, mendFile(c))
@@ -29,7 +29,13 @@ func specOf(b *catalog.Backend) (types.Spec, error) {
 		return types.Spec{}, misconfigured(b.Name, fmt.Errorf("it has no configuration, and its registry row has no endpoint"),
 			fmt.Sprintf("configure it in backends/%s.yaml", b.Name))
 	}
-	return types.OfRow(b.Name, home.CanonicalType(b.Row.Type), b.Row.Endpoint), nil
+	spec := types.OfRow(b.Name, home.CanonicalType(b.Row.Type), b.Row.Endpoint)
+	if spec.Type == home.TypeFilesystem {
+		if err := home.CheckPlace(spec.RootPath, homePath); err != nil {
+			return types.Spec{}, misconfigured(b.Name, err, fmt.Sprintf("configure it in backends/%s.yaml", b.Name))
+		}
+	}
+	return spec, nil
 }
 
 func misconfigured(name string, err error, hint string) error {
@@ -44,7 +50,7 @@ func (s *Service) open(ctx context.Context, name string) (backend.Adapter, error
 		s.mu.Unlock()
 		return nil, err
 	}
-	spec, err := specOf(e.cat)
+	spec, err := specOf(e.cat, s.opts.Paths.Home)
 	if err != nil {
 		s.mu.Unlock()
 		return nil, err

@@ -45,7 +45,6 @@ func (s *Service) attach(ctx context.Context, p *Pulse) error {
 	}
 	s.noteRead(err)
 	s.log.Infof("read the home %s: %s in %s", h.Path(), human.Count(len(cat.Names()), "name", "names"), s.clk.Now().Sub(began).Round(time.Millisecond))
-	defer s.wantMeta(func(w *metaWant) { w.index = true })
 	slices.Sort(names) // the names behind the totals are in order
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -87,7 +88,7 @@ func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
 	}
 }
 
-func (s *Service) isOwn(rel string, fi fileInfo) bool {
+func (s *Service) isOwn(rel string, fi fs.FileInfo) bool {
 	s.mu.Lock()
 	h := s.home
 	s.mu.Unlock()
@@ -277,7 +278,7 @@ func (m *monitor) everything(ctx context.Context) {
 	}
 }
 
-// readMarks reads the marks of the named backends, or of all: whoever asks for a sync
+// readMarks reads the marks of the named backends, or of all: whoever asks
 // just after a mark was written means that mark, which the monitor may not have read yet.
 func (s *Service) readMarks(ctx context.Context, names []string) {
 	s.mu.Lock()
@@ -300,7 +301,7 @@ func (s *Service) readMarks(ctx context.Context, names []string) {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
-		s.log.WithError(err).Warn("dirty marks could not be read before a sync; what is known of them counts")
+		s.log.WithError(err).Warn("dirty marks could not be read; what is known of them counts")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

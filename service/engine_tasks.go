@@ -7,16 +7,27 @@ import (
 	"ipfskit.org/intelligent/internal/status"
 )
 
+// taskOf finds a task, and its backend as long as it lives. The caller holds mu.
+func (s *Service) taskOf(id uint64) (*task, *entry, error) {
+	t, ok := s.tasks.byID[id]
+	if !ok {
+		return nil, nil, status.Errorf(status.NoSuchTask, "there is no task %d; list them with: ipfs-kit-intelligent tasks", id)
+	}
+	if !t.live() {
+		return t, nil, nil
+	}
+	return t, s.entries[t.Backend], nil
+}
+
 // CancelTask ends a task: one that runs at an item's border, one that waits at once.
 func (s *Service) CancelTask(_ context.Context, id uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.tasks.byID[id]
-	if !ok {
-		return status.Errorf(status.NoSuchTask, "there is no task %d; list them with: ipfs-kit-intelligent tasks", id)
+	t, e, err := s.taskOf(id)
+	if err != nil {
+		return err
 	}
-	e := s.entries[t.Backend]
-	if !t.live() || e == nil {
+	if e == nil {
 		return status.Errorf(status.NotCancelable, "task %d has ended (%s): there is nothing to cancel any more", id, t.State)
 	}
 	if t.cancel != nil {
@@ -63,12 +74,11 @@ func anew(t *task) string {
 func (s *Service) RetryTask(_ context.Context, id uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, ok := s.tasks.byID[id]
-	if !ok {
-		return status.Errorf(status.NoSuchTask, "there is no task %d; list them with: ipfs-kit-intelligent tasks", id)
+	t, e, err := s.taskOf(id)
+	if err != nil {
+		return err
 	}
-	e := s.entries[t.Backend]
-	if !t.live() || e == nil {
+	if e == nil {
 		return status.Errorf(status.InvalidArgument, "task %d has ended (%s): ask for a new one%s", id, t.State, anew(t))
 	}
 	if a, ok := e.tries[t.Kind]; ok {

@@ -43,7 +43,7 @@ func (r *registryWriter) add(u home.RegistryUpdate) {
 	}
 }
 
-// run writes until ctx ends, and what waits then.
+// run writes until ctx ends; what waits then, and what workers that end bring, is for stop to flush.
 func (r *registryWriter) run(ctx context.Context) {
 	t := r.s.clk.NewTimer(time.Hour)
 	t.Stop()
@@ -51,7 +51,6 @@ func (r *registryWriter) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			r.flush(context.WithoutCancel(ctx))
 			return
 		case <-r.kick:
 			t.Reset(registryDelay)
@@ -83,9 +82,11 @@ func (r *registryWriter) flush(ctx context.Context) bool {
 	r.s.log.WithError(err).Warn("could not bring the backend registry up to date; the marks are right, and it is tried again soon")
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	for name, u := range pending {
-		if _, newer := r.pending[name]; !newer {
-			r.pending[name] = u
+	for name, old := range pending {
+		newer := r.pending[name]
+		r.pending[name] = old
+		if newer.Name != "" { // it may be about other columns
+			r.add(newer)
 		}
 	}
 	return false

@@ -195,12 +195,9 @@ func (s *Service) Run(ctx context.Context, serve func(context.Context) error) er
 	var side sync.WaitGroup
 	bus, endBus := context.WithCancel(context.WithoutCancel(ctx))
 	defer endBus()
-	busErr := make(chan error, 1)
 	if serve != nil {
 		side.Go(func() {
-			err := serve(bus)
-			busErr <- err
-			if err != nil {
+			if err := serve(bus); err != nil {
 				cancel(err)
 			}
 		})
@@ -275,6 +272,7 @@ func (s *Service) stop(side *sync.WaitGroup, endBus func()) {
 	s.mu.Unlock()
 	s.queue.Close()
 	s.sup.wait()
+	s.reg.flush(context.Background())
 	endBus()
 	side.Wait()
 	s.mu.Lock()

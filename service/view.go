@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 	"strings"
 	"time"
@@ -20,8 +19,6 @@ import (
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
 )
-
-type fileInfo = fs.FileInfo
 
 // hold takes what the catalog says of a backend. The caller holds mu.
 func (s *Service) hold(e *entry, cat *catalog.Backend) {
@@ -72,9 +69,6 @@ func (s *Service) update(name string, atStart bool) {
 	case old != nil && old.Config != nil && e.cat.Config == nil && e.misconfigured != "":
 		s.cancelWork(e, errUnconfigured) // a mark or its row still names it; it goes on should the file come back
 	}
-	if old != nil && e.cat != nil && old.Dirty != nil && e.cat.Dirty != nil && old.Dirty.Version != e.cat.Dirty.Version {
-		delete(e.tries, "") // nothing is remembered of a mark that is another one now
-	}
 	if !e.counted.counted {
 		s.recount(e) // one that comes is told before its tasks
 	}
@@ -111,7 +105,7 @@ func (s *Service) retarget(e *entry) {
 	if e.cat == nil {
 		return
 	}
-	spec, err := specOf(e.cat)
+	spec, err := specOf(e.cat, s.opts.Paths.Home)
 	if err == nil && !types.Has(spec.Type) {
 		err = fmt.Errorf("type %q has no adapter yet (types that can be synced: %s); say enabled: false in its configuration to leave it to others", spec.Type, strings.Join(types.Names(), ", "))
 	}
@@ -178,6 +172,7 @@ func (s *Service) dropEntry(e *entry) {
 	for _, r := range e.asked {
 		s.db.DropRequest(r.ID)
 	}
+	s.network.Forget(e.endpoint)
 	delete(s.entries, e.name)
 	delete(s.errs, e.name)
 	delete(s.saved, e.name)
@@ -207,7 +202,7 @@ func (s *Service) view(e *entry) plan.View {
 		}
 	}
 	for _, r := range e.asked {
-		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile && e.word(r)})
+		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile && e.word(r), Tried: r.tried})
 	}
 	v.Backups = s.backupView(e)
 	return v

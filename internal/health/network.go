@@ -2,6 +2,7 @@ package health
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"syscall"
 	"time"
@@ -10,7 +11,7 @@ import (
 // Network tells when the trouble is this machine's own network: one fact, not one per backend.
 type Network struct {
 	failed map[string]time.Time
-	// Down is true while the machine's own network seems to be away.
+	// down is true while the machine's own network seems to be away.
 	down bool
 }
 
@@ -26,19 +27,12 @@ func (n *Network) Failed(endpoint string, now time.Time) bool {
 		n.failed = map[string]time.Time{}
 	}
 	n.failed[endpoint] = now
-	recent := 0
-	for e, at := range n.failed {
-		if now.Sub(at) > networkWindow {
-			delete(n.failed, e)
-		} else {
-			recent++
-		}
+	if n.down {
+		return false // each that failed since it went down may be the one that tells that it is back
 	}
-	if n.down || recent < networkLeast {
-		return false
-	}
-	n.down = true
-	return true
+	maps.DeleteFunc(n.failed, func(_ string, at time.Time) bool { return now.Sub(at) > networkWindow })
+	n.down = len(n.failed) >= networkLeast
+	return n.down
 }
 
 // Forget drops an endpoint that no backend points at any more.
@@ -53,10 +47,12 @@ func Away(err error) bool {
 		errors.Is(err, syscall.ENETDOWN) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// Reached notes that an endpoint answered; it tells whether the network just came back.
+// Reached notes that an endpoint answered; it tells whether the network just came back. One that
+// did not fail, such as a folder or a node of this machine, says nothing about it while others did.
 func (n *Network) Reached(endpoint string) bool {
+	_, failed := n.failed[endpoint]
 	delete(n.failed, endpoint)
-	if !n.down {
+	if !n.down || !failed && len(n.failed) > 0 {
 		return false
 	}
 	n.down = false

@@ -145,3 +145,27 @@ func TestABackendThatIsWellAgainProvesItSoon(t *testing.T) {
 		t.Errorf("%d failures in a row", tr.Errors())
 	}
 }
+
+// A folder, or a node of this machine, works while the network is away: what waits for that waits on.
+func TestWhatDidNotFailSaysNothingAboutTheNetwork(t *testing.T) {
+	var n Network
+	for _, endpoint := range []string{"a", "b", "c"} {
+		n.Failed(endpoint, t0)
+	}
+	if n.Reached("/mnt/disk") || !n.down {
+		t.Error("a folder is the network")
+	}
+	n.Failed("b", t0.Add(20*time.Minute))
+	if !n.Reached("a") || n.down {
+		t.Error("one that failed long ago does not tell that it is back")
+	}
+	for _, endpoint := range []string{"a", "b", "c"} {
+		n.Failed(endpoint, t0)
+	}
+	for _, endpoint := range []string{"a", "b", "c"} {
+		n.Forget(endpoint)
+	}
+	if !n.Reached("d") || n.down {
+		t.Error("it stays away though nothing that failed is left")
+	}
+}

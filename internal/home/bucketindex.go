@@ -97,6 +97,13 @@ func (h *Home) bucketFileCounts(ctx context.Context, list []Bucket) (map[string]
 	return counts, problems, nil
 }
 
+// cachedIndex counts the files of one VFS index.
+type cachedIndex struct {
+	stamp stamp
+	sure  bool
+	files int64
+}
+
 // bucketFiles counts the files of a bucket: 0 without an index, -1 where it can't be read.
 func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error) {
 	for _, file := range h.indexFiles(b) {
@@ -105,7 +112,7 @@ func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error)
 			continue
 		}
 		h.mu.Lock()
-		c, known := h.tables[file]
+		c, known := h.indices[file]
 		h.mu.Unlock()
 		if known && c.sure && c.stamp == st {
 			return c.files, file, nil
@@ -126,7 +133,7 @@ func (h *Home) bucketFiles(ctx context.Context, b Bucket) (int64, string, error)
 		}
 	}
 	h.mu.Lock()
-	h.tables[file] = cachedTable{stamp: st, sure: !st.fresh(h.clk.Now()), files: n}
+	h.indices[file] = cachedIndex{stamp: st, sure: !st.fresh(h.clk.Now()), files: n}
 	h.mu.Unlock()
 	return n, file, nil
 }

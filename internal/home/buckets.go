@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// cachedTable is what was made of one file of buckets.
+// cachedTable is what was made of one registry of buckets.
 type cachedTable struct {
 	stamp   stamp
 	sure    bool
 	buckets []Bucket // sorted by key, each once
-	files   int64
 }
 
 // cachedBuckets are the distinct buckets, and what they were made of. The lists

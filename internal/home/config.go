@@ -1,6 +1,7 @@
 package home
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -159,17 +160,20 @@ func (c *Config) Endpoint() string {
 	return withoutCredentials(c.String(endpointKeys...))
 }
 
-// withoutCredentials cuts user, password and query out of an address.
+// withoutCredentials cuts user, password, query and fragment out of an address. A path has none of them.
 func withoutCredentials(s string) string {
+	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") || strings.HasPrefix(s, "file://") {
+		return s
+	}
 	u, err := url.Parse(s)
-	if err != nil {
-		_, after, found := strings.Cut(s, "@")
-		if found {
-			return after
+	if err != nil || u.Opaque != "" { // user:password@host, or what is no URL for its password
+		s = s[strings.LastIndexByte(s, '@')+1:]
+		if end := strings.IndexAny(s, "?#"); end >= 0 {
+			s = s[:end]
 		}
 		return s
 	}
-	if u.User == nil && u.RawQuery == "" {
+	if u.User == nil && u.RawQuery == "" && u.Fragment == "" {
 		return s
 	}
 	u.User, u.RawQuery, u.Fragment = nil, "", ""
@@ -250,20 +254,27 @@ func (c *Config) checkRoot() {
 	}
 }
 
-// checkPlace refuses a folder that a backend can't have for itself: the machine's
-// root, and the home, whose cars/ and backups would be taken for the backend's.
-// It goes by the names alone: a look at the folder may hang.
+// checkPlace refuses a folder that the backend can't have for itself.
 func (c *Config) checkPlace(home string) {
-	root := c.RootPath()
 	if c.Err != nil || !c.IsFilesystem() {
 		return
 	}
+	if err := CheckPlace(c.RootPath(), home); err != nil {
+		c.Err = fmt.Errorf("%s: %w", c.File, err)
+	}
+}
+
+// CheckPlace refuses a folder that a backend can't have for itself: the machine's
+// root, and the home, whose cars/ and backups would be taken for the backend's.
+// It goes by the names alone: a look at the folder may hang.
+func CheckPlace(root, home string) error {
 	switch filepath.Clean(root) {
 	case "/":
-		c.Err = fmt.Errorf("%s: its path is /, the whole machine: give it a folder of its own, for example /mnt/disk/ipfs", c.File)
+		return errors.New("its path is /, the whole machine: give it a folder of its own, for example /mnt/disk/ipfs")
 	case filepath.Clean(home):
-		c.Err = fmt.Errorf("%s: its path %q is the home itself: give it a folder of its own, for example on another disk", c.File, root)
+		return fmt.Errorf("its path %q is the home itself: give it a folder of its own, for example on another disk", root)
 	}
+	return nil
 }
 
 func integer(v any) (int64, bool) {

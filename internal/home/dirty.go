@@ -145,11 +145,11 @@ func (h *Home) markFiles(name string) []string {
 // specFiles lists the files of marks in a backend's own folder: a file, or a folder of them.
 func (h *Home) specFiles(spec string) []string {
 	fi, err := h.root.Stat(spec)
-	if err != nil {
+	if absent(err) {
 		return nil
 	}
-	if !fi.IsDir() {
-		return []string{spec}
+	if err != nil || !fi.IsDir() {
+		return []string{spec} // reading it says what is wrong
 	}
 	entries, err := h.root.ReadDir(spec)
 	if err != nil {

@@ -43,6 +43,7 @@ type Home struct {
 	config  map[string]cachedConfig
 	rows    cached[[]RegistryRow]
 	tables  map[string]cachedTable
+	indices map[string]cachedIndex
 	buckets *cachedBuckets
 
 	// late looks after writers that had a file open across an exchange.
@@ -69,7 +70,7 @@ func Open(path string, o Options) (*Home, error) {
 	}
 	return &Home{root: root, clk: o.Clock, settle: o.Settle, limits: parquetfile.DefaultLimits(),
 		locks: map[string]*sync.Mutex{}, own: map[string]stamp{}, marks: map[string]markFile{}, known: map[string]map[string]knownAction{}, pins: map[string]cachedPins{},
-		config: map[string]cachedConfig{}, tables: map[string]cachedTable{}, closing: make(chan struct{})}, nil
+		config: map[string]cachedConfig{}, tables: map[string]cachedTable{}, indices: map[string]cachedIndex{}, closing: make(chan struct{})}, nil
 }
 
 // Path is the home's absolute path.

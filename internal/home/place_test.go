@@ -140,3 +140,24 @@ func TestOnlyMarksAndMappingsThatChangedAreNamed(t *testing.T) {
 		t.Errorf("%v %v", names, err)
 	}
 }
+
+// What people write as an address shows no user and no password, also where it is no URL.
+func TestAnAddressShowsNoCredentials(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://u:hidden1@host:9000/x?token=hidden2": "https://host:9000/x",
+		"u:hidden1@nas.local":                         "nas.local",
+		"ftp://u:hid@den1@ho st/x":                    "ho st/x",
+		"http://host:bad?token=hidden2":               "http://host:bad",
+		"https://host/#token=hidden2":                 "https://host/",
+		"localhost:5001":                              "localhost:5001",
+		"127.0.0.1:5001":                              "127.0.0.1:5001",
+		"/ip4/127.0.0.1/tcp/5001":                     "/ip4/127.0.0.1/tcp/5001",
+		"https://host:9000/x":                         "https://host:9000/x",
+		"/mnt/what? #1":                               "/mnt/what? #1",
+		"":                                            "",
+	} {
+		if got := withoutCredentials(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
