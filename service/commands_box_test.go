@@ -94,6 +94,29 @@ grep -q 'started too often' ~/err && grep -q '^Next: see why it ended: ipfs-kit-
 `)
 }
 
+// Who masked the unit wants no service: none in the background either.
+func TestAMaskedUnitIsNotStartedInAnotherWay(t *testing.T) {
+	boxed(t, "", boxHelpers+`
+K=ipfs-kit-intelligent
+systemctl --user mask $U 2>/dev/null
+$K start -d 2>~/err && fail "it was started" || [ $? = 1 ] || fail "$(cat ~/err)"
+grep -q 'its unit is masked' ~/err || fail "no reason: $(cat ~/err)"
+$K status 2>~/err && fail "it runs" || [ $? = 3 ] || fail "$(cat ~/err)"
+eval "$(sed -n 's/^Next: \(.*\), then .*/\1/p' ~/err)" 2>/dev/null
+$K start -d || fail "not started after what status said: $(cat ~/err)"
+
+# The log of a service that ran in the background before is not the one of a unit that failed since.
+$K stop
+echo 'an old line' >~/.local/state/ipfs-kit-intelligent/log; touch -d '1 hour ago' ~/.local/state/ipfs-kit-intelligent/log
+mkdir -p ~/.config/ipfs-kit; printf 'limits:\n  tasks: many\n' >~/.config/ipfs-kit/intelligent.yaml
+$K start -d 2>/dev/null && fail "started with a wrong configuration" || true
+for i in $(seq 100); do $K logs -n 20 | grep -q 'is not allowed' && break; sleep 0.1; done
+$K logs -n 20 | grep -q 'is not allowed' || fail "not the unit's: $($K logs)"
+touch -d '1 hour' ~/.local/state/ipfs-kit-intelligent/log
+$K logs | grep -q 'an old line' || fail "not the newer one: $($K logs)"
+`)
+}
+
 // Between its end and the new start that the manager makes by itself, all commands say so.
 func TestWhileSystemdStartsItAgainThatIsSaid(t *testing.T) {
 	boxed(t, "", boxHelpers+`

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"ipfskit.org/intelligent/dbus"
+	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/status"
 )
 
@@ -42,7 +43,7 @@ func (s *Service) homeFacts(f *status.Facts) {
 		return
 	}
 	for _, p := range s.cat.Problems() {
-		f.Problems = append(f.Problems, status.ProblemFact{File: p.File, Error: p.Err.Error()})
+		f.Problems = append(f.Problems, status.ProblemFact{File: p.File, Error: p.Err.Error(), Mend: home.Mend(p.File)})
 	}
 }
 

@@ -123,6 +123,28 @@ func TestRestoreOfPinsBringsBackContentRecordsAndMapping(t *testing.T) {
 	}
 }
 
+// Metadata is backed up by itself, also while a mapping is torn: then the one before counts.
+func TestRestoreOfPinsReadsTheNewestBackupThatIsWhole(t *testing.T) {
+	w, nas, cids := stocked(t)
+	w.backedUp("nas")
+	mapping := filepath.Join(w.home, "backends/nas/pin_mappings.parquet")
+	if err := os.WriteFile(mapping, w.read(mapping)[:100], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.backedUp("nas")
+	for _, path := range []string{filepath.Join(nas, "cars", cids[0]+".car"), filepath.Join(nas, "pins", cids[0]+".json")} {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if task := w.done(w.s.Restore(t.Context(), "nas", "pins", dbus.RestoreOptions{Overwrite: true})); task.State != status.TaskDone {
+		t.Fatalf("%+v", task)
+	}
+	if n := w.storedPins("nas"); n != 3 {
+		t.Errorf("%d rows are stored", n)
+	}
+}
+
 // Without a mapping and without content: the backup and the records say what was there. What nobody
 // has is said, and what was removed on purpose stays away.
 func TestRestoreOfPinsSaysWhatNobodyHas(t *testing.T) {

@@ -125,29 +125,53 @@ func (s *Service) lostPins(ctx context.Context, name string, req request, h *hom
 	return lost, err
 }
 
-// savedPins are the rows of the mapping in a backup on the backend: in the one that was named, else in the newest; none where there is none.
-func (s *Service) savedPins(ctx context.Context, name string, req request, a backend.Adapter) (rows []home.Pin, err error) {
+// savedPins are the rows of the mapping in a backup on the backend: in the one that was named, else in the newest where
+// it can be read, because the damage may have been backed up too; none where there is none.
+func (s *Service) savedPins(ctx context.Context, name string, req request, a backend.Adapter) ([]home.Pin, error) {
 	store := a.Objects()
-	if store == nil {
-		if req.Backup != "" {
-			return nil, &backend.Error{Class: backend.ClassConfiguration, Op: "read backup " + req.Backup, Err: backend.ErrUnsupported, Hint: "backups are on filesystem backends"}
+	switch {
+	case store == nil && req.Backup != "":
+		return nil, &backend.Error{Class: backend.ClassConfiguration, Op: "read backup " + req.Backup, Err: backend.ErrUnsupported, Hint: "backups are on filesystem backends"}
+	case store == nil:
+		return nil, nil
+	case req.Backup != "":
+		m, err := backup.Read(ctx, store, req.Backup)
+		if err != nil {
+			return nil, err
 		}
-		return nil, nil
+		if !hasMapping(m, name) {
+			return nil, content("restore the pins", fmt.Errorf("backup %s has no mapping of %s; name one of metadata", req.Backup, name))
+		}
+		return s.pinsIn(ctx, store, m, name)
 	}
-	m, err := s.manifest(ctx, store, request{What: home.SetMetadata, Backup: req.Backup})
-	if errors.Is(err, backup.ErrNone) {
-		return nil, nil
+	for m, err := range backup.All(ctx, store, s.set(home.SetMetadata)) {
+		if err != nil {
+			return nil, err
+		}
+		if !hasMapping(m, name) {
+			return nil, nil
+		}
+		if rows, err := s.pinsIn(ctx, store, m, name); err == nil || !unreadable(err) {
+			return rows, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
+	return nil, nil
+}
+
+func hasMapping(m backup.Manifest, name string) bool {
+	return slices.ContainsFunc(m.Files, func(e backup.Entry) bool { return e.Name == home.MappingFile(name) })
+}
+
+// unreadable tells a backup that is damaged, or that is of a damaged file, from a store that does not work.
+func unreadable(err error) bool {
+	var file *parquetfile.CorruptError
+	var object *backend.CorruptError
+	return errors.As(err, &file) || errors.As(err, &object) || errors.Is(err, backend.ErrNotStored)
+}
+
+// pinsIn reads the mapping that is in a backup.
+func (s *Service) pinsIn(ctx context.Context, store backend.ObjectStore, m backup.Manifest, name string) (rows []home.Pin, err error) {
 	m.Files = slices.DeleteFunc(m.Files, func(e backup.Entry) bool { return e.Name != home.MappingFile(name) })
-	if len(m.Files) == 0 && req.Backup != "" {
-		return nil, content("restore the pins", fmt.Errorf("backup %s has no mapping of %s; name one of metadata", req.Backup, name))
-	}
-	if len(m.Files) == 0 {
-		return nil, nil
-	}
 	scratch, err := os.MkdirTemp(s.opts.Paths.State, "restore-")
 	if err != nil {
 		return nil, fmt.Errorf("make a scratch folder: %w", err)

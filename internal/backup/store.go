@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path"
 	"slices"
 
@@ -115,16 +116,38 @@ func (r ref) get(ctx context.Context, store backend.ObjectStore) (Manifest, erro
 
 // newest gives the newest manifest that can be read; ErrNone when there is none.
 func newest(ctx context.Context, store backend.ObjectStore, refs []ref) (Manifest, error) {
-	for _, r := range refs {
-		m, err := r.read(ctx, store)
-		if err == nil {
-			return m, nil
-		}
-		if !damaged(err) {
-			return Manifest{}, err
-		}
+	for m, err := range readable(ctx, store, refs) {
+		return m, err
 	}
 	return Manifest{}, ErrNone
+}
+
+// readable goes through the manifests that can be read. An error of the store ends it, and is given.
+func readable(ctx context.Context, store backend.ObjectStore, refs []ref) iter.Seq2[Manifest, error] {
+	return func(yield func(Manifest, error) bool) {
+		for _, r := range refs {
+			m, err := r.read(ctx, store)
+			if err != nil && damaged(err) {
+				continue
+			}
+			if !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// All goes through the manifests of a set that can be read, the newest first. An error of the store ends it, and is given.
+func All(ctx context.Context, store backend.ObjectStore, set Set) iter.Seq2[Manifest, error] {
+	err := set.check()
+	var refs []ref
+	if err == nil {
+		refs, err = listRefs(ctx, store, set.prefix())
+	}
+	if err != nil {
+		return func(yield func(Manifest, error) bool) { yield(Manifest{}, err) }
+	}
+	return readable(ctx, store, refs)
 }
 
 // damaged tells what is wrong with one object apart from what is wrong with the store.
@@ -136,12 +159,8 @@ func damaged(err error) bool {
 // Latest gives the newest manifest of a set that can be read; ErrNone when there
 // is none. It does not look whether its objects are there; see List and Verify.
 func Latest(ctx context.Context, store backend.ObjectStore, set Set) (Manifest, error) {
-	if err := set.check(); err != nil {
-		return Manifest{}, err
+	for m, err := range All(ctx, store, set) {
+		return m, err
 	}
-	refs, err := listRefs(ctx, store, set.prefix())
-	if err != nil {
-		return Manifest{}, err
-	}
-	return newest(ctx, store, refs)
+	return Manifest{}, ErrNone
 }

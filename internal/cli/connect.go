@@ -175,7 +175,8 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 	if f := a.outOfReach(ctx); f != nil {
 		return f
 	}
-	u := a.unit().state(ctx)
+	unit := a.unit()
+	u := unit.state(ctx)
 	why := u.lastEnd()
 	if why == "" {
 		why = a.lastWords()
@@ -187,6 +188,8 @@ func (a *app) notRunning(ctx context.Context, err error) *fault {
 	switch {
 	case u.again():
 		next = "see why it ended: " + a.name + " logs -n 20"
+	case u.masked():
+		next = unit.typed("unmask") + ", then " + next
 	case u.starting():
 		next = a.name + " wait --for ready"
 	case u.ended(ExitConfig):

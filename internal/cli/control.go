@@ -87,6 +87,9 @@ func (a *app) start(ctx context.Context, detach, verbose bool) error {
 	}
 	u := a.unit()
 	now := u.state(ctx)
+	if now.masked() {
+		return &fault{code: ExitFailed, err: errors.New("start the service: " + now.lastEnd()), next: u.typed("unmask")}
+	}
 	byManager := now.loaded()
 	if byManager {
 		verb := "start"

@@ -88,11 +88,11 @@ func (a *app) withoutLegacy(args []string) int {
 			return a.run(append(slices.Clone(verb), args[2:]...))
 		}
 	}
-	what := "this command"
-	if len(args) > 0 {
-		what = fmt.Sprintf("%q", strings.Join(args, " "))
+	what := fmt.Sprintf("%q is a command of", strings.Join(args, " "))
+	if len(args) == 0 {
+		what = "no command is given, and all but \"daemon intelligent\" are those of"
 	}
-	code := a.report(&fault{code: 127, err: fmt.Errorf("%s is a command of the Python program ipfs_kit_py, which is not in PATH", what),
+	code := a.report(&fault{code: 127, err: fmt.Errorf("%s the Python program ipfs_kit_py, which is not in PATH", what),
 		next: "install it (pip install ipfs_kit_py), or name it: IPFS_KIT_LEGACY=/path/to/ipfs-kit"}, "ipfs-kit")
 	if !a.json {
 		a.note("Commands of this program: " + a.name + " --help")

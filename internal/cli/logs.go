@@ -66,18 +66,18 @@ func (a *app) logsCommand() *cobra.Command {
 }
 
 // logs shows the journal where the service manager has the unit, and else the
-// file of a service in the background. Where both are, the one of the service that runs counts.
+// file of a service in the background. Where both are, the one of the service that runs counts, or that ran last.
 func (a *app) logs(ctx context.Context, q logQuery) error {
 	p, err := config.FindPaths(a.env.Getenv, a.system)
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(p.State, logName)
-	_, err = os.Stat(path)
+	fi, err := os.Stat(path)
 	isFile := err == nil
 	u := a.unit()
 	state := u.state(ctx)
-	if state.loaded() && (!isFile || state.active()) {
+	if state.loaded() && (!isFile || state.active() || fi.ModTime().Before(state.endedAt())) {
 		return a.journal(u, q)
 	}
 	if isFile {

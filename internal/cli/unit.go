@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
 )
@@ -40,7 +42,9 @@ type unitState map[string]string
 
 // state asks the manager.
 func (u unit) state(ctx context.Context) unitState {
-	out, err := u.command(ctx, "systemctl", "show", "-p", "LoadState,ActiveState,SubState,Result,ExecMainStatus,MainPID", unitName).Output()
+	cmd := u.command(ctx, "systemctl", "show", "-p", "LoadState,ActiveState,SubState,Result,ExecMainStatus,MainPID,ExecMainExitTimestamp", unitName)
+	cmd.Env = append(slices.Clip(cmd.Environ()), "TZ=UTC") // for the times
+	out, err := cmd.Output()
 	if err != nil {
 		return nil
 	}
@@ -55,6 +59,17 @@ func (u unit) state(ctx context.Context) unitState {
 
 // loaded says that there is a manager, and that it knows the unit.
 func (s unitState) loaded() bool { return s["LoadState"] == "loaded" }
+
+// masked says that somebody forbade the manager to start it.
+func (s unitState) masked() bool { return s["LoadState"] == "masked" }
+
+// typed is how a person has the manager do something with the unit.
+func (u unit) typed(verb string) string {
+	if u.system {
+		return "sudo systemctl " + verb + " " + unitName
+	}
+	return "systemctl --user " + verb + " " + unitName
+}
 
 // active says that the manager runs it, or is about to.
 func (s unitState) active() bool {
@@ -74,6 +89,15 @@ func (s unitState) again() bool { return s["SubState"] == "auto-restart" }
 // mainPID is the unit's process, "0" or empty without one.
 func (s unitState) mainPID() string { return s["MainPID"] }
 
+// endedAt is when its process ended last, to the second; zero where that is not known.
+func (s unitState) endedAt() time.Time {
+	t, err := time.Parse("Mon 2006-01-02 15:04:05 MST", s["ExecMainExitTimestamp"])
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
 // ended says that it ended last with a status of its own.
 func (s unitState) ended(status int) bool {
 	return s["Result"] == "exit-code" && s["ExecMainStatus"] == strconv.Itoa(status)
@@ -81,7 +105,10 @@ func (s unitState) ended(status int) bool {
 
 // lastEnd says in words why it ended last; empty where nothing is known.
 func (s unitState) lastEnd() string {
-	if !s.loaded() {
+	switch {
+	case s.masked():
+		return "its unit is masked, so that nothing starts it"
+	case !s.loaded():
 		return ""
 	}
 	again := ""
@@ -131,7 +158,7 @@ func (u unit) systemctl(ctx context.Context, verb string) error {
 			ours += " --system"
 		}
 		return &fault{code: ExitFailed, err: fmt.Errorf("systemctl %s %s: it was started too often in a short time, and each time it ended; the service manager waits a minute", verb, unitName),
-			next: "see why it ended: " + ours + " logs -n 50"}
+			next: "see why it ended: " + ours + " logs -n 50; to start it within that minute: " + u.typed("reset-failed") + " first"}
 	}
 	return fmt.Errorf("systemctl %s %s: %w\n%s", verb, unitName, err, text)
 }

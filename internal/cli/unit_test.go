@@ -18,6 +18,7 @@ func TestWhyTheUnitEndedLastIsSaidInWords(t *testing.T) {
 	}{
 		{nil, ""},
 		{unitState{"LoadState": "not-found"}, ""},
+		{unitState{"LoadState": "masked", "ActiveState": "inactive"}, "its unit is masked, so that nothing starts it"},
 		{unitState{"LoadState": "loaded", "ActiveState": "inactive", "Result": "success"}, "its last end was a clean one, or it was not started yet"},
 		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "start", "Result": "success"}, "it is being started"},
 		{unitState{"LoadState": "loaded", "ActiveState": "activating", "SubState": "start", "Result": "exit-code", "ExecMainStatus": "1"}, "it is being started"},

@@ -51,7 +51,7 @@ func (v *visit) readHome(ctx context.Context) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		v.add("no-home", status.SeverityError, path, "there is no home at "+path, "ipfs_kit has not made one for this user, or its disk is not mounted",
-			"run ipfs-kit once, mount the disk, or say where it is: IPFS_KIT_HOME=/path, also for the service")
+			"make it, with ipfs_kit or by mkdir "+human.Shell(path)+"; mount the disk; or say where it is: IPFS_KIT_HOME=/path, also for the service")
 		return
 	case hangs(err):
 		v.add("home-hangs", status.SeverityError, path, "the home does not answer", plain(err), "look at its disk or mount: findmnt --target "+human.Shell(path))
@@ -85,7 +85,7 @@ func (v *visit) readHome(ctx context.Context) {
 	}
 	for _, p := range v.cat.Problems() {
 		if !told[p.File] {
-			v.unreadable(p, "mend it, or put back a good copy")
+			v.unreadable(p, home.Mend(p.File))
 		}
 	}
 	if got.errs != nil && len(problems) == 0 {

@@ -72,7 +72,7 @@ func (v *visit) issues(context.Context) {
 		forbidden := i.Code == "backend-misconfigured" && strings.Contains(i.Why, "permission denied")
 		if i.Code == "backend-blocked" || slices.ContainsFunc(found, func(f status.Finding) bool {
 			if i.Subject == "" {
-				return f.Code == i.Code
+				return f.Code == i.Code || i.Code == "home-unusable" && f.Code == "home-unreadable"
 			}
 			return f.Subject == i.Subject && f.Severity != status.SeverityInfo && (f.Code == i.Code || !forbidden && !slices.Contains(beside, f.Code))
 		}) {

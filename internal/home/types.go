@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ipfskit.org/intelligent/internal/clock"
+	"ipfskit.org/intelligent/internal/human"
 )
 
 // Problem is something in the home that could not be read, and stays as it is.
@@ -18,6 +19,17 @@ type Problem struct {
 
 // Error is the file and what is wrong.
 func (p Problem) Error() string { return fmt.Sprintf("%s: %v", p.File, p.Err) }
+
+// Mend says what to do about a damaged file, relative to the home. Two kinds can be made anew.
+func Mend(file string) string {
+	switch kind, backend := Classify(file); kind {
+	case Mapping:
+		return "have it made anew, this one is kept beside: ipfs-kit-intelligent restore " + human.Argument(backend) + " pins --overwrite"
+	case Registry:
+		return "put back a good copy, or move it away: the next checks make a new one"
+	}
+	return "mend it, or put back a good copy"
+}
 
 // Unwrap gives the cause.
 func (p Problem) Unwrap() error { return p.Err }

@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // Finding is one thing that doctor found.
@@ -31,12 +32,13 @@ type Diagnosis struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Diagnose puts findings in order: problems first, what was found twice once. It
-// is healthy where none is worse than info.
+// Diagnose puts findings in order: problems first, among them those of the home, which others come
+// from; what was found twice once. It is healthy where none is worse than info.
 func Diagnose(checks int, all []Finding) Diagnosis {
 	d := Diagnosis{Healthy: true, Checks: checks, Findings: []Finding{}}
 	slices.SortStableFunc(all, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Subject, b.Subject))
+		return cmp.Or(cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity)),
+			cmp.Compare(ofHome(b.Code), ofHome(a.Code)), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Subject, b.Subject))
 	})
 	seen := map[Finding]bool{}
 	for _, f := range all {
@@ -47,6 +49,14 @@ func Diagnose(checks int, all []Finding) Diagnosis {
 		}
 	}
 	return d
+}
+
+// ofHome is 1 for a code that is about the home as a whole, 0 for others.
+func ofHome(code string) int {
+	if code == "no-home" || strings.HasPrefix(code, "home-") {
+		return 1
+	}
+	return 0
 }
 
 // DoctorDocument is what `doctor --json` prints.

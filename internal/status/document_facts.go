@@ -172,8 +172,8 @@ type Intervals struct {
 type ProblemFact struct {
 	// File is its path below the home.
 	File string
-	// Error says in words what is wrong with it.
-	Error string
+	// Error says in words what is wrong with it, and Mend what to do.
+	Error, Mend string
 }
 
 // Holder is one backend's word about a CID.

@@ -115,20 +115,25 @@ func serviceIssues(f Facts) []issue {
 	return out
 }
 
-// waitingIssue is about a home that is not there, or that is there and can't be served.
+// waitingIssue is about a home that is not there, or that is there and can't be served. It comes before what is
+// known of backends since, of which nothing can be mended meanwhile.
 func waitingIssue(m Manager) issue {
-	if m.StateReason == HomeAbsent {
-		return issue{SeverityWarning, "no-home", nil, "the service waits for the home " + m.Home, m.StateReason,
-			"make it with ipfs-kit, mount its disk, or set IPFS_KIT_HOME for the service", nil}
+	switch {
+	case m.StateReason != HomeAbsent:
+		return issue{SeverityCritical, "home-unusable", nil, "the home " + m.Home + " can't be served", m.StateReason,
+			"mend that; it is tried again by itself, or now: ipfs-kit-intelligent restart", nil}
+	case m.Backends > 0:
+		return issue{SeverityCritical, "no-home", nil, "the home " + m.Home + " went away", m.StateReason,
+			"mount its disk, or put it back; all goes on by itself then", nil}
 	}
-	return issue{SeverityError, "home-unusable", nil, "the home " + m.Home + " can't be served", m.StateReason,
-		"mend that; it is tried again by itself, or now: ipfs-kit-intelligent restart", nil}
+	return issue{SeverityWarning, "no-home", nil, "the service waits for the home " + m.Home, m.StateReason,
+		"make it, with ipfs_kit or by mkdir " + human.Shell(m.Home) + "; mount its disk; or set IPFS_KIT_HOME for the service", nil}
 }
 
 func backendIssues(f Facts) []issue {
 	var out []issue
 	for _, b := range f.Backends {
-		out = append(append(out, ofHealth(b)...), ofMark(b)...)
+		out = append(append(out, ofHealth(b, f.Manager.Home)...), ofMark(b)...)
 	}
 	return out
 }
@@ -140,7 +145,7 @@ func issueOf(b Backend, severity, code, what, why, mend string, since time.Time)
 }
 
 // ofHealth says what is wrong with a backend itself; nothing where it works or nobody looked yet.
-func ofHealth(b Backend) []issue {
+func ofHealth(b Backend, home string) []issue {
 	if b.Health == HealthHealthy || b.Health == HealthUnknown {
 		return nil
 	}
@@ -157,11 +162,11 @@ func ofHealth(b Backend) []issue {
 		return issueOf(b, SeverityWarning, "backend-unhealthy", what+" failed, and its last check went well", "it is healthy again after some in a row",
 			"wait, or now: ipfs-kit-intelligent check "+typed, b.LastCheck)
 	case b.Health == HealthUnhealthy:
-		return issueOf(b, SeverityError, "backend-unhealthy", what+" can't be used now", b.LastError, whenMended(b), b.LastCheck)
+		return issueOf(b, SeverityError, "backend-unhealthy", what+" can't be used now", b.LastError, whenMended(b, home), b.LastCheck)
 	case b.Health == HealthDegraded && b.ErrorCount > 0:
-		return issueOf(b, SeverityWarning, "backend-degraded", what+" failed, and counts as unhealthy if it goes on", b.LastError, whenMended(b), b.LastCheck)
+		return issueOf(b, SeverityWarning, "backend-degraded", what+" failed, and counts as unhealthy if it goes on", b.LastError, whenMended(b, home), b.LastCheck)
 	case b.Health == HealthDegraded:
-		return issueOf(b, SeverityWarning, "backend-degraded", what+" works, but not well", b.LastError, whenMended(b), b.LastCheck)
+		return issueOf(b, SeverityWarning, "backend-degraded", what+" works, but not well", b.LastError, whenMended(b, home), b.LastCheck)
 	}
 	return nil
 }
@@ -195,13 +200,17 @@ func ofMark(b Backend) []issue {
 	return issueOf(b, SeverityInfo, "backend-dirty", waits, "its turn comes", "wait, or now: "+sync, b.DirtySince)
 }
 
-// whenMended is what to do about a backend that does not work: the reason has a hint of its own.
-func whenMended(b Backend) string {
-	first := "mend that"
-	if !b.Filesystem && b.ConfigFile != "" {
+// whenMended is what to do about a backend that does not work: the reason has a hint of its own. One whose file was
+// removed lives on in the registry, and who removed it wants it gone.
+func whenMended(b Backend, home string) string {
+	first, last := "mend that", ""
+	switch {
+	case b.ConfigFile == "":
+		last = "; or, if there is no such backend any more: echo 'enabled: false' >" + human.Shell(filepath.Join(home, "backends", b.Name+".yaml"))
+	case !b.Filesystem:
 		first += ", or its address and credentials in " + b.ConfigFile
 	}
-	return first + "; it is tried again by itself, or now: ipfs-kit-intelligent check " + human.Argument(b.Name)
+	return first + "; it is tried again by itself, or now: ipfs-kit-intelligent check " + human.Argument(b.Name) + last
 }
 
 func homeIssues(f Facts) []issue {
@@ -212,7 +221,7 @@ func homeIssues(f Facts) []issue {
 		}
 		file := filepath.Join(f.Manager.Home, p.File)
 		out = append(out, issue{SeverityError, "file-unreadable", nil, file + " can't be read", p.Error,
-			"see what is in it: ipfs-kit-intelligent inspect " + human.Shell(file), nil})
+			"see what is in it: ipfs-kit-intelligent inspect " + human.Shell(file) + "; " + p.Mend, nil})
 	}
 	due, overdue := 0, 0
 	for _, b := range f.Buckets {

@@ -53,7 +53,7 @@ func TestASyncThatFailsIsAWarningThoughChecksGoWell(t *testing.T) {
 
 func TestAWrongConfigurationIsToldOnce(t *testing.T) {
 	b := Backend{Name: "nas", Health: HealthMisconfigured, LastError: "backends/nas.yaml: line 2: what is that; mend backends/nas.yaml"}
-	got := healthOf(t, b, ProblemFact{"backends/nas.yaml", "backends/nas.yaml: line 2: what is that"})
+	got := healthOf(t, b, ProblemFact{"backends/nas.yaml", "backends/nas.yaml: line 2: what is that", ""})
 	if len(got) != 1 || got["backend-misconfigured"].What == "" {
 		t.Errorf("%+v", got)
 	}
@@ -61,7 +61,7 @@ func TestAWrongConfigurationIsToldOnce(t *testing.T) {
 	if got := healthOf(t, b); len(got) != 1 || !strings.Contains(got["backend-misconfigured"].Recommendation, "dismiss nas") {
 		t.Errorf("%+v", got)
 	}
-	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" {
+	if got := healthOf(t, b, ProblemFact{"pins.parquet", "torn", "make it anew"}); got["file-unreadable"].What != "/home/pins.parquet can't be read" || !strings.HasSuffix(got["file-unreadable"].Recommendation, "; make it anew") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -71,6 +71,35 @@ func TestAHomeThatCantBeServedIsNotSaidToBeAway(t *testing.T) {
 		if got := waitingIssue(Manager{Home: "/home", State: StateWaiting, StateReason: reason}); got.Code != code || got.Why != reason {
 			t.Errorf("%s: %+v", reason, got)
 		}
+	}
+}
+
+// What is known of backends is old while the home is away: that comes first.
+func TestAHomeThatWentAwayIsToldBeforeItsBackends(t *testing.T) {
+	gone := Manager{Home: "/home", State: StateWaiting, StateReason: HomeAbsent, Backends: 1}
+	doc, err := HealthDocument(Facts{Manager: gone, Backends: []Backend{{Name: "nas", Health: HealthUnhealthy, ErrorCount: 3, LastError: "away"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := strings.Index(string(doc), "/home went away"), strings.Index(string(doc), "backend nas can't be used now")
+	if first < 0 || second < first {
+		t.Errorf("%s", doc)
+	}
+	d := Diagnose(1, []Finding{{Code: "backend-unhealthy", Severity: SeverityError}, {Code: "home-unreadable", Severity: SeverityError}})
+	if d.Findings[0].Code != "home-unreadable" {
+		t.Errorf("%+v", d)
+	}
+}
+
+// Who removes a backend's file finds its row in the registry still served.
+func TestABackendWhoseFileIsGoneIsSaidHowToEnd(t *testing.T) {
+	b := Backend{Name: "nas", Health: HealthUnhealthy, ErrorCount: 3, LastError: "away", Filesystem: true}
+	if got := healthOf(t, b)["backend-unhealthy"].Recommendation; !strings.Contains(got, "echo 'enabled: false' >/home/backends/nas.yaml") {
+		t.Error(got)
+	}
+	b.ConfigFile = "/home/backends/nas.yaml"
+	if got := healthOf(t, b)["backend-unhealthy"].Recommendation; strings.Contains(got, "enabled") {
+		t.Error(got)
 	}
 }
 

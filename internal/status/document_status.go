@@ -181,7 +181,7 @@ func StatusDocument(f Facts, detailed bool) ([]byte, error) {
 	}
 	problems := make([]problemDoc, 0, len(f.Problems))
 	for _, p := range f.Problems {
-		problems = append(problems, problemDoc(p))
+		problems = append(problems, problemDoc{p.File, p.Error})
 	}
 	var cut bool
 	d.ProblemCount = len(problems)
