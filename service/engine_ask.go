@@ -133,9 +133,6 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 		e.asked = append(e.asked, *r)
 		s.tryNow(e) // a person's word resets the wait
 		e.blocked = nil
-		if len(e.tries) > 0 {
-			s.save(e) // so that it is not waited for after a restart either
-		}
 		s.look(e)
 	}
 	return ids, late

@@ -87,6 +87,8 @@ type request struct {
 	Overwrite bool   `json:"overwrite,omitempty"`
 	// after is the task that ran when it was asked for: that one does not serve it.
 	after uint64
+	// tried says that it failed since this service began: it waits as any retry does.
+	tried bool
 }
 
 // cantBeWritten tells whether the work that its mark asks for fails for want of room or rights:

@@ -251,6 +251,10 @@ func (s *Service) answerFailed(e *entry, t *task, r result, now time.Time, stand
 		word = word || stays
 		return stays
 	})
+	for i := range e.asked {
+		q := &e.asked[i]
+		q.tried = q.tried || q.Kind == t.Kind && q.after != t.ID
+	}
 	if !standing && !word {
 		s.finish(e, t, status.TaskFailed, text, text, now)
 		return

@@ -202,7 +202,7 @@ func (s *Service) view(e *entry) plan.View {
 		}
 	}
 	for _, r := range e.asked {
-		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile && e.word(r)})
+		v.Requests = append(v.Requests, plan.Request{Kind: r.Kind, Reconcile: r.Reconcile && e.word(r), Tried: r.tried})
 	}
 	v.Backups = s.backupView(e)
 	return v

@@ -80,12 +80,14 @@ func (w *world) requests() int {
 func TestAPersonsWordStandsUntilItsWorkIsDone(t *testing.T) {
 	w, root, cids, away := manyRemovals(t)
 	id := w.refusedWord(away)
+	away.Store(true)
 	w.stop()
 	w.start()
 	w.ended(id, status.TaskWaitingRetry)
 	if !w.stored(root, cids[0]) {
 		t.Fatal("removed at once")
 	}
+	away.Store(false)
 	w.again(id)
 	w.ended(id, status.TaskDone)
 	if !w.cleared("nas") || w.stored(root, cids[0]) || !w.stored(root, cids[11]) {
@@ -96,21 +98,51 @@ func TestAPersonsWordStandsUntilItsWorkIsDone(t *testing.T) {
 	}
 }
 
-// What is asked for while an earlier failure is waited out begins at once, also where the service is killed before it did.
-func TestWhatIsAskedForWaitsForNoEarlierFailureAfterAKill(t *testing.T) {
-	w, _, _, away := manyRemovals(t)
-	w.refusedWord(away)
-	w.s.queue.Pause(true)
-	id := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
-	w.s.db.Flush()
-	left := filepath.Join(t.TempDir(), "state")
-	if err := w.copyState(left); err != nil {
-		t.Fatal(err)
-	}
-	w.stop()
-	w.o.Paths.State = left
-	w.start()
-	w.ended(id, status.TaskDone)
+// What is asked for while an earlier failure is waited out begins at once: also after a kill, and where it was asked for
+// while the one ran that failed.
+func TestWhatIsAskedForWaitsForNoEarlierFailure(t *testing.T) {
+	t.Run("after a kill", func(t *testing.T) {
+		w, _, _, away := manyRemovals(t)
+		w.refusedWord(away)
+		w.s.queue.Pause(true)
+		id := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
+		w.s.db.Flush()
+		left := filepath.Join(t.TempDir(), "state")
+		if err := w.copyState(left); err != nil {
+			t.Fatal(err)
+		}
+		w.stop()
+		w.o.Paths.State = left
+		w.start()
+		w.ended(id, status.TaskDone)
+	})
+	t.Run("after one that ran", func(t *testing.T) {
+		w := newWorld(t)
+		w.put("../config/intelligent.yaml", "retry: {min: 1h, max: 2h}\n")
+		w.backend("nas")
+		var armed, held atomic.Bool
+		goOn := make(chan struct{})
+		w.o.WrapBackendRoot = func(r fsys.Root) fsys.Root {
+			return faulty.Wrap(r, func(op, _ string) error {
+				if op == "close" || !armed.Load() {
+					return nil
+				}
+				held.Store(true)
+				<-goOn
+				return unix.ESTALE
+			})
+		}
+		w.start()
+		w.healthy("nas")
+		armed.Store(true)
+		first := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
+		w.until("it runs", held.Load)
+		second := w.one(w.s.Sync(t.Context(), []string{"nas"}, true))
+		armed.Store(false)
+		close(goOn)
+		w.ended(second, status.TaskDone)
+		w.ended(first, status.TaskCancelled)
+	})
 }
 
 // A clean backend that a person wants compared is compared once it works again.

@@ -105,9 +105,13 @@ func (p *planner) sync() {
 // askedSync plans what a person asked for: at once, and after a failure when its wait is over.
 func (p *planner) askedSync() {
 	v := &p.v
-	mode := Delta
+	mode, tried := Delta, true
 	for _, q := range v.Requests {
-		if q.Kind == status.KindPinSync && q.Reconcile {
+		if q.Kind != status.KindPinSync {
+			continue
+		}
+		tried = tried && q.Tried
+		if q.Reconcile {
 			mode = Reconcile
 		}
 	}
@@ -115,7 +119,7 @@ func (p *planner) askedSync() {
 		mode = Reconcile
 	}
 	reason := "asked for"
-	if a := v.Tries[status.KindPinSync]; a.N > 0 {
+	if a := v.Tries[status.KindPinSync]; tried && a.N > 0 {
 		version := a.Mark
 		if v.Dirty.Standing {
 			version = v.Dirty.Version

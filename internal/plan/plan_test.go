@@ -49,16 +49,19 @@ func TestWhatIsDue(t *testing.T) {
 		"failed lately":      {func(v *View) { v.Dirty = dirty("1"); v.Tries = tries(1, "1", t0.Add(time.Minute)) }, ""},
 		"failed long ago":    {func(v *View) { v.Dirty = dirty("1"); v.Tries = tries(1, "1", t0.Add(-time.Minute)) }, "pin_sync 4 delta"},
 		"failed, new mark":   {func(v *View) { v.Dirty = dirty("2"); v.Tries = tries(9, "1", t0.Add(time.Hour)) }, "pin_sync 4 delta"},
-		"asked, whole":       {func(v *View) { v.Requests = asked() }, "pin_sync 1 reconcile"},
+		"asked, whole":       {func(v *View) { v.Requests = asked(false) }, "pin_sync 1 reconcile"},
 		"asked, failed lately": {func(v *View) {
-			v.Requests, v.Tries = asked(), tries(1, "1", t0.Add(time.Minute)) // of a mark that is cleared
+			v.Requests, v.Tries = asked(true), tries(1, "1", t0.Add(time.Minute)) // of a mark that is cleared
 		}, ""},
-		"asked, failed long ago": {func(v *View) { v.Requests, v.Tries = asked(), tries(1, "1", t0.Add(-time.Minute)) }, "pin_sync 1 reconcile"},
+		"asked, failed long ago": {func(v *View) { v.Requests, v.Tries = asked(true), tries(1, "1", t0.Add(-time.Minute)) }, "pin_sync 1 reconcile"},
 		"asked, breaker open": {func(v *View) {
-			v.Requests, v.Tries, v.Health.OpenUntil = asked(), tries(1, "1", t0.Add(-time.Minute)), t0.Add(time.Minute)
+			v.Requests, v.Tries, v.Health.OpenUntil = asked(true), tries(1, "1", t0.Add(-time.Minute)), t0.Add(time.Minute)
 		}, ""},
+		"asked again, failed lately": {func(v *View) {
+			v.Requests, v.Tries = asked(true, false), tries(1, "1", t0.Add(time.Minute))
+		}, "pin_sync 1 reconcile"},
 		"asked, blocked": {func(v *View) {
-			v.Dirty, v.Requests, v.Blocked = dirty("1"), asked(), Blocked{Reason: "x", Mark: "1", Until: t0.Add(time.Hour)}
+			v.Dirty, v.Requests, v.Blocked = dirty("1"), asked(true), Blocked{Reason: "x", Mark: "1", Until: t0.Add(time.Hour)}
 		}, "pin_sync 1 reconcile"},
 		"blocked": {func(v *View) {
 			v.Dirty = dirty("1")
@@ -103,7 +106,13 @@ func TestWhatIsDue(t *testing.T) {
 	}
 }
 
-func asked() []Request { return []Request{{Kind: status.KindPinSync, Reconcile: true}} }
+// asked has a request for each, tried or not.
+func asked(tried ...bool) (out []Request) {
+	for _, t := range tried {
+		out = append(out, Request{Kind: status.KindPinSync, Reconcile: true, Tried: t})
+	}
+	return out
+}
 
 func tries(n int, mark string, next time.Time) map[string]Attempt {
 	return map[string]Attempt{status.KindPinSync: {N: n, Mark: mark, Next: next, Last: t0.Add(-time.Minute)}}

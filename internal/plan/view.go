@@ -109,6 +109,8 @@ type Request struct {
 	Kind string
 	// Reconcile asks a pin_sync to compare whole listings.
 	Reconcile bool // all that is there and should be
+	// Tried says that it failed, and waits for its next try; others begin at once.
+	Tried bool
 }
 
 // Backup is the state of one kind of backup on a target.
