@@ -89,6 +89,8 @@ type StatusOptions struct {
 	Backends []string
 	// State shows those in it alone, as BackendQuery has it; empty: any.
 	State string
+	// Current has the marks read first: what was written an instant before the call counts.
+	Current bool
 }
 
 // RestoreOptions are those of Restore.

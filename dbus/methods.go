@@ -13,7 +13,7 @@ import (
 var managerMethods = map[string]function{
 	"GetStatus": func(c *call) ([]any, error) {
 		var o StatusOptions
-		if err := c.options(0, map[string]any{"detailed": &o.Detailed, "backends": &o.Backends, "state": &o.State}); err != nil {
+		if err := c.options(0, map[string]any{"detailed": &o.Detailed, "backends": &o.Backends, "state": &o.State, "current": &o.Current}); err != nil {
 			return nil, err
 		}
 		return document(c.s.o.Engine.StatusJSON(c.ctx, o))

@@ -53,7 +53,7 @@ func (s *Service) dirtyMonitor(ctx context.Context, p *Pulse) error {
 		}, func() {}, func() {})
 	}()
 	defer func() { cancel(); <-ended }()
-	m := &monitor{s: s, p: p, settling: map[string]bool{}}
+	m := &monitor{s: s, p: p, settling: map[string]time.Time{}}
 	m.timer = s.clk.NewTimer(time.Hour)
 	m.timer.Stop()
 	defer m.timer.Stop()
@@ -99,8 +99,8 @@ func (s *Service) isOwn(rel string, fi fs.FileInfo) bool {
 type monitor struct {
 	s *Service
 	p *Pulse
-	// settling backends have a file that may be in the middle of being written.
-	settling map[string]bool
+	// settling backends have a file that may be in the middle of being written, and are looked at again at these times.
+	settling map[string]time.Time
 	timer    *time.Timer
 	swept    time.Time
 	// cars is when the home's store of CARs had changed last, at the sweep before.
@@ -225,13 +225,25 @@ func (m *monitor) mark(ctx context.Context, name string) {
 
 // lookAgain has those of some names looked at after the settle time that have a file which may be in the middle of being written.
 func (m *monitor) lookAgain(cat *catalog.Catalog, names ...string) {
+	at := m.s.clk.Now().Add(m.s.config().Settle + 100*time.Millisecond)
 	for _, name := range names {
 		if b, ok := cat.Get(name); ok && b.Dirty != nil && b.Dirty.Settling {
-			if len(m.settling) == 0 { // else it runs, and those that come later put it off no more
-				m.timer.Reset(m.s.config().Settle + 100*time.Millisecond)
-			}
-			m.settling[name] = true
+			m.settling[name] = at
 		}
+	}
+	m.wakeSettled()
+}
+
+// wakeSettled sets the timer for the first that is to be looked at again.
+func (m *monitor) wakeSettled() {
+	var first time.Time
+	for _, at := range m.settling {
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	if !first.IsZero() {
+		m.timer.Reset(first.Sub(m.s.clk.Now()))
 	}
 }
 
@@ -247,11 +259,14 @@ func (m *monitor) settleAll() {
 
 // settled looks again at files that could not be parsed.
 func (m *monitor) settled(ctx context.Context) {
-	names := m.settling
-	m.settling = map[string]bool{}
-	for name := range names {
-		m.mark(ctx, name)
+	now := m.s.clk.Now()
+	for name, at := range m.settling {
+		if !at.After(now) {
+			delete(m.settling, name)
+			m.mark(ctx, name)
+		}
 	}
+	m.wakeSettled()
 }
 
 // everything looks at all marks: at the sweep, after lost events, when asked.
@@ -278,7 +293,7 @@ func (m *monitor) everything(ctx context.Context) {
 	}
 }
 
-// readMarks reads the marks of the named backends, or of all: whoever asks for a sync
+// readMarks reads the marks of the named backends, or of all: whoever asks
 // just after a mark was written means that mark, which the monitor may not have read yet.
 func (s *Service) readMarks(ctx context.Context, names []string) {
 	s.mu.Lock()
@@ -301,7 +316,7 @@ func (s *Service) readMarks(ctx context.Context, names []string) {
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
-		s.log.WithError(err).Warn("dirty marks could not be read before a sync; what is known of them counts")
+		s.log.WithError(err).Warn("dirty marks could not be read; what is known of them counts")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

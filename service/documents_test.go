@@ -555,3 +555,23 @@ func TestTheEndOfAMarkThatAloneNamesItsBackendIsTold(t *testing.T) {
 		return slices.ContainsFunc(w.seen, func(ev status.Event) bool { return ev.Kind == status.BackendClean && ev.Backend == "ghost" })
 	})
 }
+
+// Who waits until all is clean just after a mark was written means that mark too.
+func TestAMarkThatWasWrittenJustBeforeCounts(t *testing.T) {
+	w := newWorld(t)
+	for i := range 20 {
+		w.backend(fmt.Sprintf("b%d", i))
+	}
+	w.start()
+	w.until("the home", func() bool { return w.s.Manager().Backends == 20 })
+	if err := w.s.Pause(t.Context(), "", 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		name := fmt.Sprintf("b%d", i)
+		w.mark(name, "bafkqaaa")
+		if _, err := w.s.StatusJSON(t.Context(), dbus.StatusOptions{Current: true}); err != nil || !w.dirty(name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

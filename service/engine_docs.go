@@ -115,6 +115,7 @@ const maxPlanned = 1000
 
 // PlanSyncJSON is what a sync would do. It looks at the backends, and writes nothing.
 func (s *Service) PlanSyncJSON(ctx context.Context, names []string, reconcile bool) ([]byte, error) {
+	s.readMarks(ctx, names)
 	s.mu.Lock()
 	var list []*entry
 	err := s.usable()

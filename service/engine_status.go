@@ -59,7 +59,10 @@ func (s *Service) buckets() (out []status.BucketFact) {
 }
 
 // StatusJSON is the document of status. Without details and names it costs the same with any number of backends.
-func (s *Service) StatusJSON(_ context.Context, o dbus.StatusOptions) ([]byte, error) {
+func (s *Service) StatusJSON(ctx context.Context, o dbus.StatusOptions) ([]byte, error) {
+	if o.Current {
+		s.readMarks(ctx, o.Backends)
+	}
 	s.mu.Lock()
 	f := s.facts()
 	limit := status.ListLimit

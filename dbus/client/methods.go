@@ -36,6 +36,12 @@ func (c *Client) Status(ctx context.Context, detailed bool, backends []string, s
 	return c.document(ctx, "GetStatus", o)
 }
 
+// Refresh has the service read its marks: one that was written just before the call counts then.
+func (c *Client) Refresh(ctx context.Context) error {
+	_, err := c.document(ctx, "GetStatus", Options{"current": true})
+	return err
+}
+
 // Insights is the document of what the registries say.
 func (c *Client) Insights(ctx context.Context) ([]byte, error) {
 	return c.document(ctx, "GetInsights", Options{})

@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"path/filepath"
@@ -18,6 +16,7 @@ import (
 
 	"ipfskit.org/intelligent/internal/config"
 	"ipfskit.org/intelligent/internal/fsys"
+	"ipfskit.org/intelligent/internal/home"
 	"ipfskit.org/intelligent/internal/parquetfile"
 	"ipfskit.org/intelligent/internal/redact"
 	"ipfskit.org/intelligent/internal/status"
@@ -62,7 +61,7 @@ func (a *app) inspect(ctx context.Context, file string) error {
 		}
 		return a.printDocument(file, plainValue(doc))
 	case ext == ".json" || ext != ".parquet" && len(data) > 0 && (data[0] == '{' || data[0] == '['):
-		doc, err := jsonValue(data)
+		doc, err := home.JSON(data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
@@ -119,19 +118,6 @@ func readFile(ctx context.Context, file string, limit int64) ([]byte, error) {
 	}
 }
 
-// jsonValue reads JSON with its numbers as they stand.
-func jsonValue(data []byte) (v any, err error) {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more after the end of the document")
-	}
-	return v, nil
-}
-
 // plainValue makes what YAML can hold what JSON can: names as keys, and texts for numbers that JSON has not.
 func plainValue(v any) any {
 	switch x := v.(type) {
@@ -164,7 +150,7 @@ func plainValue(v any) any {
 
 // printRow prints a row as it is, its columns in their order, unless it holds secrets.
 func (a *app) printRow(file string, row []byte) error {
-	doc, err := jsonValue(row)
+	doc, err := home.JSON(row)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

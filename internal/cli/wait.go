@@ -83,7 +83,13 @@ func (a *app) waitOnce(ctx context.Context, what string, good func(status.Manage
 		return err
 	}
 	defer c.Close() //nolint:errcheck // it was only asked
-	m, err := c.WaitFor(ctx, good)
+	m, err := c.WaitFor(ctx, ready)
+	if err == nil && what == "clean" {
+		err = c.Refresh(ctx) // a mark that was made just before counts
+	}
+	if err == nil {
+		m, err = c.WaitFor(ctx, good)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &fault{code: ExitTimeout, err: fmt.Errorf("timed out: it is not %s: %s", what, standing(m)), next: a.name + " status"}
 	}

@@ -1,11 +1,7 @@
 package home
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -140,16 +136,13 @@ func eachOnce(list []string) []string {
 // parseBucketDoc reads bucket_registry.yaml and bucket_registry.json: an object "buckets" by name, or a list of records.
 func parseBucketDoc(file string, data []byte) ([]Bucket, error) {
 	var doc any
+	var err error
 	if strings.HasSuffix(file, ".json") {
-		dec := json.NewDecoder(bytes.NewReader(standIn(data)))
-		dec.UseNumber() // what stands for Python's own numbers is no float
-		if err := dec.Decode(&doc); err != nil {
-			return nil, err
-		}
-		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-			return nil, errors.New("something follows the document")
-		}
-	} else if err := unmarshalYAML(data, &doc); err != nil {
+		doc, err = JSON(data)
+	} else {
+		err = unmarshalYAML(data, &doc)
+	}
+	if err != nil {
 		return nil, err
 	}
 	doc = textKeys(doc)

@@ -80,6 +80,39 @@ func standIn(data []byte) []byte {
 	return out.Bytes()
 }
 
+// JSON reads a document as Python writes it: its numbers as they stand, and those that JSON has not
+// as the texts NaN, Infinity and -Infinity.
+func JSON(data []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(standIn(data)))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more after the end of the document")
+	}
+	return namedNumbers(v), nil
+}
+
+// namedNumbers has texts where others stand in for Python's own numbers.
+func namedNumbers(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			x[k] = namedNumbers(e)
+		}
+	case []any:
+		for i, e := range x {
+			x[i] = namedNumbers(e)
+		}
+	case json.Number:
+		if s := pythons.Replace(x.String()); s != x.String() {
+			return s
+		}
+	}
+	return v
+}
+
 // textEnd is where a text ends that begins with a quotation mark.
 func textEnd(data []byte) int {
 	for i := 1; i < len(data); i++ {
