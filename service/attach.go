@@ -137,7 +137,7 @@ func (s *Service) detach(why string) {
 		}
 		for _, t := range s.tasks.byID {
 			if t.cancel != nil {
-				t.cancel(errGone)
+				t.cancel(errAway)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 var (
 	errCancelled    = errors.New("cancelled by a person")
 	errGone         = errors.New("its backend is gone from the configuration")
+	errAway         = errors.New("the home went away: it goes on when that is back")
 	errUnconfigured = errors.New("its configuration was deleted")
 	errRetargeted   = errors.New("its configuration points somewhere else now")
 	errNewer        = errors.New("a newer request took its place")

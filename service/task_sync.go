@@ -124,19 +124,16 @@ func (s *Service) viewIdle(e *entry) plan.View {
 
 // desired lists what buckets want on a backend and, where it has neither mapping nor bucket, the local pins. The caller holds mu.
 func (s *Service) desired(h *home.Home, e *entry) func(context.Context) ([]string, error) {
-	var buckets []home.Bucket
-	for _, b := range s.cat.Buckets().List {
-		if slices.Contains(b.Backends(), e.name) {
-			buckets = append(buckets, b)
-		}
-	}
-	local := len(buckets) == 0 && e.cat.Pins.Total == 0
-	return func(ctx context.Context) ([]string, error) {
+	buckets, name, local := s.cat.Buckets().List, e.name, e.cat.Buckets == 0 && e.cat.Pins.Total == 0
+	return func(ctx context.Context) ([]string, error) { // only a whole comparison looks at all buckets
 		if local {
 			return h.LocalPins(ctx)
 		}
 		var out []string
 		for _, b := range buckets {
+			if !slices.Contains(b.Backends(), name) {
+				continue
+			}
 			cids, err := h.BucketCIDs(ctx, b)
 			if err != nil {
 				return nil, fmt.Errorf("read what bucket %s wants: %w", b.Key, err)

@@ -107,3 +107,16 @@ func TestAMarkThatCantBeReadIsAProblemOfTheHome(t *testing.T) {
 		src.d = &home.Dirty{}
 	}
 }
+
+// Anybody who may ask for a sync may name any backend: nothing stays of names that are none.
+func TestNothingIsKeptOfNamesThatAreNone(t *testing.T) {
+	c := New(&marksOf{d: &home.Dirty{}})
+	for _, name := range []string{"a", "b", "c"} {
+		if changed, err := c.RefreshMark(t.Context(), name); changed || err != nil {
+			t.Fatal(changed, err)
+		}
+	}
+	if len(c.newest) > 0 {
+		t.Errorf("kept: %v", c.newest)
+	}
+}

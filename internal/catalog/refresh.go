@@ -177,6 +177,7 @@ func (c *Catalog) RefreshMark(ctx context.Context, name string) (bool, error) {
 		d = old.Dirty.StillSettling() // half of a file is no word that all is done
 	}
 	if old == nil && !mentions(d) {
+		delete(c.newest, name) // a name that somebody made up; an older reading of a real one is looked at again
 		return false, nil
 	}
 	same := old != nil && old.Dirty != nil && old.Dirty.Version == d.Version && old.Dirty.Settling == d.Settling && old.Dirty.IsDirty == d.IsDirty

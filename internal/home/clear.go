@@ -131,6 +131,7 @@ func markActions(doc *object, m markFile, seen int, d done) (left int, changed b
 	}
 	var parts []partly
 	dropped := map[string]bool{}
+	affectedDone := len(m.affected) > 0 && allIn(m.affected, d.cids)
 	for i, a := range m.actions {
 		o, ok := list[i].(*object)
 		if a.synced {
@@ -142,7 +143,7 @@ func markActions(doc *object, m markFile, seen int, d done) (left int, changed b
 		if len(a.cids) == 0 {
 			complete = wasSeen && (d.whole || d.dismiss)
 			if !d.whole && !d.dismiss && len(m.affected) > 0 {
-				complete = wasSeen && allIn(m.affected, d.cids)
+				complete = wasSeen && affectedDone
 			}
 		}
 		switch {
@@ -255,7 +256,10 @@ func mergeMarks(current, other []byte) ([]byte, error) {
 		have[identity(a)]++
 	}
 	added := false
-	affected := texts(ours.get("affected_cids"))
+	affected, seen := texts(ours.get("affected_cids")), map[string]bool{}
+	for _, c := range affected {
+		seen[c] = true
+	}
 	for _, a := range theirList {
 		id := identity(a)
 		if have[id] > 0 {
@@ -266,11 +270,7 @@ func mergeMarks(current, other []byte) ([]byte, error) {
 		added = true
 		if o, ok := a.(*object); ok && !truthy(o.get("synced")) {
 			ours.set("is_dirty", true)
-			for _, c := range texts(o.get("cids")) {
-				if !slices.Contains(affected, c) {
-					affected = append(affected, c)
-				}
-			}
+			affected = appendNew(affected, texts(o.get("cids")), seen)
 		}
 	}
 	if len(theirList) == 0 && truthy(theirs.get("is_dirty")) && !truthy(ours.get("is_dirty")) {

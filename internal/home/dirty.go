@@ -239,7 +239,7 @@ func (h *Home) outOfReach(file string) (markFile, bool, error) {
 func (h *Home) sum(name string, marks []markFile) *Dirty {
 	d := &Dirty{Backend: name, files: map[string]seenFile{}}
 	var version strings.Builder
-	s := summing{d: d, seen: map[string]bool{}}
+	s := summing{d: d, seen: map[string]bool{}, removed: map[string]bool{}}
 	for i := range marks {
 		m := &marks[i]
 		fmt.Fprintf(&version, "%s:%s;", m.file, m.stamp)
@@ -285,8 +285,9 @@ func (h *Home) unsettled(m *markFile) bool {
 
 // summing collects CIDs, each once.
 type summing struct {
-	d    *Dirty
-	seen map[string]bool
+	d *Dirty
+	// seen are those to be stored, removed those to be removed.
+	seen, removed map[string]bool
 }
 
 func (s *summing) add(m *markFile) {
@@ -316,24 +317,24 @@ func (s *summing) add(m *markFile) {
 		case len(a.cids) == 0:
 			s.d.Whole = true
 		case a.remove:
-			for _, c := range a.cids {
-				if !slices.Contains(s.d.Removes, c) {
-					s.d.Removes = append(s.d.Removes, c)
-				}
-			}
+			s.d.Removes = appendNew(s.d.Removes, a.cids, s.removed)
 		default:
 			s.cids(a.cids)
 		}
 	}
 }
 
-func (s *summing) cids(list []string) {
+func (s *summing) cids(list []string) { s.d.CIDs = appendNew(s.d.CIDs, list, s.seen) }
+
+// appendNew appends what was not seen yet.
+func appendNew(to, list []string, seen map[string]bool) []string {
 	for _, c := range list {
-		if !s.seen[c] {
-			s.seen[c] = true
-			s.d.CIDs = append(s.d.CIDs, c)
+		if !seen[c] {
+			seen[c] = true
+			to = append(to, c)
 		}
 	}
+	return to
 }
 
 // since keeps the oldest time.

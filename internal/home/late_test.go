@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,4 +181,34 @@ func TestANewMappingSurvivesAPowerLoss(t *testing.T) {
 	if !synced[dirBackends] || !synced[dirBackends+"/nas"] {
 		t.Errorf("synced: %v", synced)
 	}
+}
+
+// Whoever asks who serves a home holds its lock for an instant: a service that starts just then is not turned away.
+func TestAQuestionWhoServesAHomeKeepsNoServiceFromIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHome(t)
+		asks, err := os.Create(filepath.Join(h.Path(), fileLock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer asks.Close()
+		if err := syscall.Flock(int(asks.Fd()), syscall.LOCK_SH); err != nil {
+			t.Fatal(err)
+		}
+		locked := make(chan error, 1)
+		go func() {
+			unlock, err := h.Lock(Owner{PID: 1})
+			if err == nil {
+				err = unlock()
+			}
+			locked <- err
+		}()
+		synctest.Wait()
+		if err := syscall.Flock(int(asks.Fd()), syscall.LOCK_UN); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-locked; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -54,7 +54,7 @@ func (h *Home) Lock(o Owner) (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the home: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := h.flock(f); err != nil {
 		defer f.Close() //nolint:errcheck // the lock is what failed
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, &LockedError{Home: h.Path(), Owner: readOwner(f)}
@@ -70,6 +70,22 @@ func (h *Home) Lock(o Owner) (unlock func() error, err error) {
 		return nil, errors.Join(fmt.Errorf("lock the home: %w", err), f.Close())
 	}
 	return func() error { return errors.Join(f.Truncate(0), f.Close()) }, nil
+}
+
+// Who asks who serves a home (ServedBy) holds its lock for an instant, so that a lock that is taken is tried again.
+const (
+	lockTries = 5
+	lockWait  = 20 * time.Millisecond
+)
+
+// flock takes the lock of an open file.
+func (h *Home) flock(f *os.File) error {
+	for try := 1; ; try++ {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || try == lockTries || h.waitLook(lockWait) {
+			return err
+		}
+	}
 }
 
 func writeAt(f *os.File, data []byte) error {
