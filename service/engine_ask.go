@@ -114,6 +114,12 @@ func (s *Service) take(picked []*entry, reqs []request, now time.Time) (ids []ui
 	ids = make([]uint64, len(picked))
 	for i, e := range picked {
 		was, r := reqs[i].ID, &reqs[i]
+		if s.entries[e.name] != e { // it went while this was written down
+			ids[i] = was
+			s.db.DropRequest(was)
+			s.closeOld(e, r.Kind, was, errGone)
+			continue
+		}
 		if t := s.tasks.byID[r.ID]; t != nil && (t.State == status.TaskRunning || !t.live()) {
 			r.ID = s.freshID()
 		}

@@ -553,3 +553,28 @@ func TestAFinishedTaskIsOnTheBusForFiveMinutes(t *testing.T) {
 		}
 	})
 }
+
+// A backend that goes while a request of it is written down takes the request along, and its task is told to be over.
+func TestARequestForABackendThatGoesMeanwhileIsOver(t *testing.T) {
+	w := newWorld(t)
+	w.backend("nas")
+	w.start()
+	w.until("checked", func() bool { b, _ := w.s.Backend("nas"); return b.Health == status.HealthHealthy })
+	w.s.mu.Lock()
+	e := w.s.entries["nas"]
+	r := request{ID: w.s.freshID(), Kind: status.KindHealthCheck, Target: e.target}
+	w.s.mu.Unlock()
+	w.s.writeRequests(t.Context(), []*entry{e}, []request{r}, w.s.clk.Now())
+	if err := os.Remove(filepath.Join(w.home, "backends", "nas.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	w.until("gone", func() bool { w.s.mu.Lock(); defer w.s.mu.Unlock(); return w.s.entries["nas"] == nil })
+	ids, late := w.s.take([]*entry{e}, []request{r}, w.s.clk.Now())
+	if len(ids) != 1 || ids[0] != r.ID || len(late) != 0 {
+		t.Errorf("%v %v", ids, late)
+	}
+	w.ended(r.ID, status.TaskCancelled)
+	if n := w.requests(); n != 0 {
+		t.Errorf("%d requests are left", n)
+	}
+}

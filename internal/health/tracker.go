@@ -101,11 +101,7 @@ func (t *Tracker) Failure(now time.Time, key string, atOnce bool, r Rules) {
 		t.state = status.HealthDegraded
 	}
 	t.interval = r.ProbeMin
-	open := r.OpenMax
-	if t.bad < 24 {
-		open = min(r.OpenMin<<(t.bad-1), r.OpenMax)
-	}
-	open = plan.Jitter(key, uint64(t.errors), open)
+	open := plan.Jitter(key, uint64(t.errors), plan.Doubled(r.OpenMin, int(t.bad)-1, r.OpenMax))
 	t.openUntil = now.Add(open)
 	t.next = t.openUntil
 }

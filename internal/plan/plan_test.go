@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +189,20 @@ func TestARetryWaitsForTheBreakerUnlessTheMarkIsANewOne(t *testing.T) {
 			Health: Health{State: status.HealthUnhealthy, OpenUntil: c.open}, LastReconcile: t0, LastVerify: t0, Started: t0}
 		if got := Decide(v, r, t0).Waiting[status.KindPinSync].Until; !got.Equal(c.want) {
 			t.Errorf("%+v: the planner waits until %s", c, got)
+		}
+	}
+}
+
+func TestWaitsDoubleUpToTheirLimit(t *testing.T) {
+	for _, c := range []struct {
+		d    time.Duration
+		n    int
+		most time.Duration
+		want time.Duration
+	}{{time.Second, 0, time.Minute, time.Second}, {time.Second, 3, time.Minute, 8 * time.Second}, {time.Second, 6, time.Minute, time.Minute},
+		{time.Hour, 31, 365 * 24 * time.Hour, 365 * 24 * time.Hour}, {time.Hour, 1 << 30, math.MaxInt64, math.MaxInt64}, {0, 1 << 30, time.Hour, 0}, {2 * time.Hour, 0, time.Hour, time.Hour}} {
+		if got := Doubled(c.d, c.n, c.most); got != c.want {
+			t.Errorf("%s doubled %d times, at most %s: %s", c.d, c.n, c.most, got)
 		}
 	}
 }

@@ -75,14 +75,15 @@ func DefaultRules() Rules {
 // Backoff is the wait after the n-th failure in a row (n from 1): doubling from
 // RetryMin to RetryMax, jittered by a quarter either way, the same for the same key and n.
 func (r Rules) Backoff(key string, n int) time.Duration {
-	d := r.RetryMax
-	if n < 32 {
-		d = min(r.RetryMin<<max(n-1, 0), r.RetryMax)
+	return min(Jitter(key, uint64(n), Doubled(r.RetryMin, n-1, r.RetryMax)), r.RetryMax)
+}
+
+// Doubled is d after n doublings, and not more than most.
+func Doubled(d time.Duration, n int, most time.Duration) time.Duration {
+	for ; n > 0 && d > 0 && d < most; n-- {
+		d += min(d, most-d)
 	}
-	if d <= 0 {
-		d = r.RetryMax
-	}
-	return min(Jitter(key, uint64(n), d), r.RetryMax)
+	return min(d, most)
 }
 
 // Jitter moves d by up to a quarter either way, always the same for the same
