@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 )
 
@@ -41,7 +42,7 @@ type Error struct {
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s: %v", e.Op, e.Err)
 	if e.Hint != "" {
-		s += "; " + e.Hint
+		s = strings.TrimRight(s, ".;") + "; " + e.Hint
 	}
 	return s
 }

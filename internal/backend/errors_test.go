@@ -67,3 +67,10 @@ func TestMessagesSayWhatWhyAndWhatToDo(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestAHintFollowsACauseThatEndsWithAStop(t *testing.T) {
+	err := &backend.Error{Op: "ask", Err: errors.New("401: not allowed."), Hint: "set token"}
+	if err.Error() != "ask: 401: not allowed; set token" {
+		t.Error(err)
+	}
+}

@@ -97,7 +97,8 @@ func (a *app) showStatus(v statusView, detailed, workers bool, state string) {
 		a.line(fmt.Sprintf("  task %d: %s %s: %s", t.ID, t.Kind, t.Backend, a.progress(t)), "    ")
 	}
 	a.showWorkers(v, workers)
-	if v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 || v.Service.State == status.StateWaiting || v.Service.State == status.StateDegraded {
+	degraded := slices.ContainsFunc(slices.Collect(maps.Values(v.Details)), func(b backendView) bool { return b.Health == status.HealthDegraded })
+	if degraded || v.Stats.Unhealthy+v.Stats.Blocked > 0 || v.ProblemCount > 0 || v.Service.State == status.StateWaiting || v.Service.State == status.StateDegraded {
 		a.line(fmt.Sprintf("Next:     %s health   (what to do about each problem)", a.name), countsIndent)
 	}
 }

@@ -123,7 +123,7 @@ func (v *visit) registries(context.Context) {
 	}
 	backends, buckets := v.home.HasRegistries()
 	if !backends {
-		v.add("no-registry", status.SeverityInfo, "backend registry", "there is no backend registry yet", "nothing was checked so far, and no program wrote one",
+		v.add("no-registry", status.SeverityInfo, "backend registry", "there is no backend registry yet", "no program has written one",
 			"nothing: the first health check makes it, where ipfs_kit made the folder backend_index")
 	}
 	if !buckets {
