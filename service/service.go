@@ -177,6 +177,9 @@ func (s *Service) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := sweepScratch(s.opts.Paths.State, s.clk.Now()); err != nil {
+		s.log.WithError(err).Warn("what an earlier run left in the folder of the state could not be removed")
+	}
 	s.db, s.index = db, pinindex.New(db)
 	s.hist = history.New(db, s.clk, func() int { return s.config().HistoryDays })
 	if note != "" {

@@ -235,9 +235,9 @@ func (s *Service) verifyBackups(ctx context.Context, store backend.ObjectStore, 
 
 // drill restores a backup to a scratch folder of our own; every byte is proven on the way.
 func (s *Service) drill(ctx context.Context, store backend.ObjectStore, m backup.Manifest) (err error) {
-	scratch, err := os.MkdirTemp(s.opts.Paths.State, "drill-")
+	scratch, err := makeScratch(s.opts.Paths.State)
 	if err != nil {
-		return fmt.Errorf("make a scratch folder: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	root, err := fsys.OpenRoot(scratch)

@@ -172,9 +172,9 @@ func unreadable(err error) bool {
 // pinsIn reads the mapping that is in a backup.
 func (s *Service) pinsIn(ctx context.Context, store backend.ObjectStore, m backup.Manifest, name string) (rows []home.Pin, err error) {
 	m.Files = slices.DeleteFunc(m.Files, func(e backup.Entry) bool { return e.Name != home.MappingFile(name) })
-	scratch, err := os.MkdirTemp(s.opts.Paths.State, "restore-")
+	scratch, err := makeScratch(s.opts.Paths.State)
 	if err != nil {
-		return nil, fmt.Errorf("make a scratch folder: %w", err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	saved, err := home.Open(scratch, home.Options{Clock: s.clk})
