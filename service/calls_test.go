@@ -51,7 +51,7 @@ func TestWrongCallsAreNamedErrors(t *testing.T) {
 		args       []any
 		name, says string
 	}{
-		{root, manager + "GetStatus", []any{option("detail", true)}, own + "InvalidArgument", `"detail" is not known; known are: backends, detailed, state`},
+		{root, manager + "GetStatus", []any{option("detail", true)}, own + "InvalidArgument", `"detail" is not known; known are: backends, current, detailed, state`},
 		{root, manager + "GetStatus", []any{option("detailed", "yes")}, own + "InvalidArgument", `"detailed" has type s`},
 		{root, manager + "GetStatus", []any{option("state", "odd")}, own + "InvalidArgument", `"odd" is none of`},
 		{root, manager + "GetStatus", []any{option("backends", []string{"nobody"})}, own + "NoSuchBackend", `"nobody"`},

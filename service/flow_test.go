@@ -536,7 +536,7 @@ func TestAPanicInAPlanIsAnErrorOfThatPlan(t *testing.T) {
 	var broken atomic.Bool
 	w.o.WrapHomeRoot = func(r fsys.Root) fsys.Root {
 		return faulty.Wrap(r, func(_, name string) error {
-			if broken.Load() && strings.Contains(name, "nas") {
+			if broken.Load() && strings.Contains(name, "nas/pin_mappings") {
 				panic("planted")
 			}
 			return nil
