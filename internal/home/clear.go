@@ -108,7 +108,7 @@ func (h *Home) clearMark(file string, old []byte, seen seenFile, d done) ([]byte
 		}
 		return nil, nil
 	}
-	left, changed := markActions(doc, m, seen.actions, d)
+	left, changed := markActions(doc, m, seen, d)
 	if !changed && !restored {
 		return nil, nil
 	}
@@ -123,7 +123,7 @@ func (h *Home) clearMark(file string, old []byte, seen seenFile, d done) ([]byte
 
 // markActions marks as synced the actions that are done. Of those that are done
 // in part the CIDs that were verified are dropped, as upstream does.
-func markActions(doc *object, m markFile, seen int, d done) (left int, changed bool) {
+func markActions(doc *object, m markFile, seen seenFile, d done) (left int, changed bool) {
 	list := doc.get("pending_actions").([]any) //nolint:forcetypeassert // parseMark found actions in it
 	type partly struct {
 		o    *object
@@ -137,7 +137,7 @@ func markActions(doc *object, m markFile, seen int, d done) (left int, changed b
 		if a.synced {
 			continue
 		}
-		wasSeen := i < seen
+		wasSeen := i < seen.actions || seen.lost[identity(list[i])]
 		open := d.open(a, wasSeen)
 		complete := len(open) == 0
 		if len(a.cids) == 0 {

@@ -243,7 +243,7 @@ func (h *Home) sum(name string, marks []markFile) *Dirty {
 	for i := range marks {
 		m := &marks[i]
 		fmt.Fprintf(&version, "%s:%s;", m.file, m.stamp)
-		d.files[m.file] = seenFile{actions: m.inFile, content: m.content, stamp: m.stamp, sure: m.sure}
+		d.files[m.file] = seenFile{actions: m.inFile, lost: m.lost(), content: m.content, stamp: m.stamp, sure: m.sure}
 		d.Actions += len(m.actions)
 		d.LastSync = later(d.LastSync, m.lastSync)
 		switch {

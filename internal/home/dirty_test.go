@@ -568,3 +568,21 @@ func TestAMarkWithoutActionsHasNoPendingOnes(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// An action that another program took away and that counted is given up, or done, with the others.
+func TestALostActionThatWasSeenIsGivenUpToo(t *testing.T) {
+	h := newHome(t)
+	file := dirMarks + "/nas_dirty.json"
+	const kept, lost = `{"action_type": "a", "timestamp": 1, "cids": ["QmA"]}`, `{"action_type": "b", "timestamp": 2}`
+	for _, c := range []Cleared{{Dismiss: true}, {Whole: true, CIDs: []string{"QmA"}}} {
+		h.put(t, file, `{"is_dirty": true, "pending_actions": [`+kept+`,`+lost+`]}`)
+		h.dirty(t, "nas")
+		h.put(t, file, `{"is_dirty": true, "pending_actions": [`+kept+`]}`)
+		if c.Seen = h.dirty(t, "nas"); c.Seen.Unsynced != 2 {
+			t.Fatalf("the lost action does not count: %+v", c.Seen)
+		}
+		if after, err := h.ClearDirty(t.Context(), "nas", c); err != nil || after.IsDirty {
+			t.Errorf("%+v %v", after, err)
+		}
+	}
+}

@@ -96,9 +96,12 @@ func (h *Home) restoreLost(file string, doc *object) bool {
 		return false
 	}
 	m := markOf(doc)
+	for i := range m.actions { // the document is going to be changed, and what is remembered is not
+		m.actions[i].object = m.actions[i].object.clone()
+	}
 	lost := h.noteActions(file, &m)
 	for _, a := range lost {
-		list = append(list, a.object)
+		list = append(list, a.object.clone())
 	}
 	if len(lost) > 0 {
 		doc.set("pending_actions", list)

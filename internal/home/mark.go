@@ -184,6 +184,18 @@ func (m *markFile) unsynced() int {
 	return n
 }
 
+// lost are the identities of the actions that were lost from the file.
+func (m *markFile) lost() map[string]bool {
+	var ids map[string]bool
+	for _, a := range m.actions[m.inFile:] {
+		if ids == nil {
+			ids = map[string]bool{}
+		}
+		ids[identity(a.object)] = true
+	}
+	return ids
+}
+
 // forgetSynced lets go of what is only needed of actions that are not synced.
 func (m *markFile) forgetSynced() {
 	for i := range m.actions {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -27,6 +29,14 @@ func (o *object) set(key string, v any) {
 		o.keys = append(o.keys, key)
 	}
 	o.vals[key] = v
+}
+
+// clone gives an object with keys of its own; what they hold is shared. Of nil it is nil.
+func (o *object) clone() *object {
+	if o == nil {
+		return nil
+	}
+	return &object{keys: slices.Clone(o.keys), vals: maps.Clone(o.vals)}
 }
 
 // maxNesting bounds the depth of a JSON document.

@@ -81,6 +81,8 @@ func (d *Dirty) StillSettling() *Dirty {
 // seenFile is how a file of marks was when it was read.
 type seenFile struct {
 	actions int
+	// lost are the identities of those that were lost from it and counted.
+	lost map[string]bool
 	// content is that of a file without actions.
 	content digest
 	stamp   stamp
