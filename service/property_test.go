@@ -344,6 +344,7 @@ func (h *story) mend() {
 	if err := h.s.Resume(h.t.Context(), ""); err != nil {
 		h.t.Error(err)
 	}
+	time.Sleep(time.Minute) // a sync that runs now may serve the marks that follow, and not rows that came since it began
 	for name := range h.folders {
 		h.configure(name)
 		h.doMark(name)
