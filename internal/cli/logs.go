@@ -89,7 +89,7 @@ func (a *app) logs(ctx context.Context, q logQuery) error {
 
 // journal hands over to journalctl: terminal, signals, exit status.
 func (a *app) journal(u unit, q logQuery) error {
-	args := []string{"-u", unitName}
+	var args []string
 	if q.follow {
 		args = append(args, "-f")
 	}
@@ -102,9 +102,11 @@ func (a *app) journal(u unit, q logQuery) error {
 	if !q.since.IsZero() {
 		args = append(args, "--since", "@"+strconv.FormatInt(q.since.Unix(), 10))
 	}
+	var fields []string
 	if q.backend != "" {
-		args = append(args, "BACKEND="+q.backend)
+		fields = []string{"BACKEND=" + q.backend}
 	}
+	args = append(args, u.matches(fields...)...)
 	cmd := u.command(context.Background(), "journalctl", args...)
 	if cmd.Err != nil {
 		return &fault{code: ExitFailed, err: fmt.Errorf("show the unit's journal: %w", cmd.Err), next: "install journalctl (systemd)"}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,6 +127,15 @@ exec sleep 600
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	place := ""
 	if got := (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place); got != "Failed to start\ntrouble\nthe reason" {
+		t.Errorf("%q", got)
+	}
+}
+
+// What a process wrote just before it ended names no unit; its program and account say whose it is.
+func TestLinesOfTheUnitAreThoseOfItsAccountToo(t *testing.T) {
+	uid := strconv.Itoa(os.Getuid())
+	want := []string{"_SYSTEMD_USER_UNIT=" + unitName, "BACKEND=nas", "+", "USER_UNIT=" + unitName, "BACKEND=nas", "+", "SYSLOG_IDENTIFIER=" + program, "_UID=" + uid, "BACKEND=nas"}
+	if got := (unit{}).matches("BACKEND=nas"); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 }

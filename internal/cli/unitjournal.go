@@ -5,7 +5,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"os"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +28,9 @@ type journalLine struct {
 	// ID is the kind of the line, where it has one.
 	ID string `json:"MESSAGE_ID"`
 }
+
+// systemAccount is the one that the system's unit runs as.
+const systemAccount = "ipfs-kit"
 
 // startFailed is the kind of the last line that a manager writes of a start that failed.
 const startFailed = "be02cf6855d2428ba40df7e9d022f03d"
@@ -65,14 +71,22 @@ func (u unit) journal(ctx context.Context, args ...string) (lines []journalLine,
 	return lines, nil
 }
 
-// matches select the lines of the unit, and of its manager about it. Those of a process that
-// ended before the journal looked whose it was name no unit: they have its program's name alone.
-func (u unit) matches() []string {
-	own, about := "_SYSTEMD_USER_UNIT=", "USER_UNIT="
+// matches select the lines of the unit, and of its manager about it, that have all of some more fields. Those of a
+// process that ended before the journal looked whose it was name no unit: they have its program's name and account alone.
+func (u unit) matches(fields ...string) []string {
+	own, about, uid := "_SYSTEMD_USER_UNIT=", "USER_UNIT=", strconv.Itoa(os.Getuid())
 	if u.system {
-		own, about = "_SYSTEMD_UNIT=", "UNIT="
+		own, about, uid = "_SYSTEMD_UNIT=", "UNIT=", ""
+		if account, err := user.Lookup(systemAccount); err == nil {
+			uid = account.Uid
+		}
 	}
-	return []string{own + unitName, "+", about + unitName, "+", "SYSLOG_IDENTIFIER=" + program}
+	args := append([]string{own + unitName}, fields...)
+	args = append(append(args, "+", about+unitName), fields...)
+	if uid != "" {
+		args = append(append(args, "+", "SYSLOG_IDENTIFIER="+program, "_UID="+uid), fields...)
+	}
+	return args
 }
 
 // lastLine is the place of the last line of the journal; nil where that can't be told, and empty where there is none.
