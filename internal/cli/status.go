@@ -158,7 +158,11 @@ func (a *app) counts(v statusView) []string {
 		lines[0] += fmt.Sprintf("; %.0f%% of %d known are healthy", v.Health.Percent, v.Health.Monitored)
 	}
 	if s.Dirty > 0 {
-		text := fmt.Sprintf("Dirty:    the oldest for %s; %.1f a minute come, %.1f are mended", a.span(v.Service.OldestDirty), v.Service.DirtyMinute, v.Service.MendedMinute)
+		text := "Dirty:    "
+		if v.Service.OldestDirty != nil { // a mark may have no time
+			text += "the oldest for " + a.span(v.Service.OldestDirty) + "; "
+		}
+		text += fmt.Sprintf("%.1f a minute come, %.1f are mended", v.Service.DirtyMinute, v.Service.MendedMinute)
 		if v.Service.ExpectedClean != nil {
 			text += "; clean " + a.ago(v.Service.ExpectedClean)
 		}

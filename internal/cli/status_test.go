@@ -21,3 +21,12 @@ func TestStatusSaysWhatIsNext(t *testing.T) {
 		}
 	}
 }
+
+func TestAMarkWithoutATimeHasNoAge(t *testing.T) {
+	v := statusView{}
+	v.Stats.Dirty = 1
+	a := &app{clk: clock.System}
+	if got := strings.Join(a.counts(v), "\n"); !strings.Contains(got, "Dirty:    0.0 a minute come") || strings.Contains(got, "never") {
+		t.Error(got)
+	}
+}

@@ -77,6 +77,18 @@ func TestOfAFailedStartTheEndOfItsOwnLinesIsShown(t *testing.T) {
 	}
 }
 
+// wroteIn is what the unit wrote by a journalctl that is faked by a script in a folder: real ones can't be made late.
+func wroteIn(t *testing.T, bin, script string) string {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("BIN", bin)
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	place := ""
+	return (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place)
+}
+
 // The journal says itself when the last line is there: it is not asked again and again.
 func TestTheLastLineOfAFailedStartIsHeardOf(t *testing.T) {
 	for name, follow := range map[string]string{
@@ -91,13 +103,7 @@ case "$*" in *--follow*) ` + follow + ` ;; esac
 echo x >>"$BIN/looks"
 echo '{"MESSAGE":"the reason"}'
 `
-			if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(script), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			t.Setenv("BIN", bin)
-			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-			place := ""
-			if got := (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place); got != "the reason" {
+			if got := wroteIn(t, bin, script); got != "the reason" {
 				t.Errorf("%q", got)
 			}
 			if looks, err := os.ReadFile(filepath.Join(bin, "looks")); err != nil || string(looks) != "x\n" {
@@ -109,7 +115,6 @@ echo '{"MESSAGE":"the reason"}'
 
 // What a unit writes, and what its manager writes about it, go two ways: the first may come to the journal later.
 func TestOwnLinesThatComeAfterTheManagersAreWaitedFor(t *testing.T) {
-	bin := t.TempDir()
 	script := `#!/bin/sh
 cd "$BIN"
 case "$*" in *--follow*) ;; *) exec cat lines ;; esac
@@ -120,13 +125,7 @@ line '{"__CURSOR":"2","MESSAGE":"trouble","_SYSTEMD_INVOCATION_ID":"a"}'
 line '{"__CURSOR":"3","MESSAGE":"the reason","_SYSTEMD_INVOCATION_ID":"a"}'
 exec sleep 600
 `
-	if err := os.WriteFile(filepath.Join(bin, "journalctl"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("BIN", bin)
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	place := ""
-	if got := (unit{environ: os.Environ(), clk: clock.System}).wroteSince(t.Context(), &place); got != "Failed to start\ntrouble\nthe reason" {
+	if got := wroteIn(t, t.TempDir(), script); got != "Failed to start\ntrouble\nthe reason" {
 		t.Errorf("%q", got)
 	}
 }
